@@ -1,0 +1,100 @@
+"""One function in front of every LLM provider.
+
+    from insights import completion
+    r = completion(model="claude-haiku-4-5", messages="Why is the sky blue?")
+    r.text, r.cost, r.cached
+
+Names are loaded when they are used (PEP 562): importing insights imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from insights._version import __version__
+
+if TYPE_CHECKING:
+    from insights.cassettes.use import use_cassette
+    from insights.client import Client, acompletion, completion, explain_route
+    from insights.core.config import Settings
+    from insights.core.errors import (
+        AllModelsFailedError,
+        APIConnectionError,
+        APIError,
+        APIResponseValidationError,
+        AuthenticationError,
+        BadRequestError,
+        CacheMissError,
+        CassetteError,
+        CassetteMissingError,
+        ConfigError,
+        ContentPolicyViolationError,
+        ContextWindowExceededError,
+        EmptyResponseError,
+        InsightsError,
+        InternalServerError,
+        MissingKeyError,
+        NotFoundError,
+        PermissionDeniedError,
+        QuotaExceededError,
+        RateLimitError,
+        ServiceUnavailableError,
+        Timeout,
+        TruncatedStreamError,
+        UnknownModelError,
+        UnsupportedParamsError,
+    )
+    from insights.core.types import (
+        Attempt,
+        Choices,
+        Chunk,
+        Cost,
+        Function,
+        Message,
+        ModelResponse,
+        ToolCall,
+        Trace,
+        Usage,
+    )
+    from insights.explain import RouteExplanation
+    from insights.streaming import AsyncStream, Stream
+
+_HOMES = {
+    "cassettes.use": "use_cassette",
+    "client": "Client acompletion completion explain_route",
+    "core.config": "Settings",
+    "core.errors": """AllModelsFailedError APIConnectionError APIError APIResponseValidationError AuthenticationError BadRequestError
+        CacheMissError CassetteError CassetteMissingError ConfigError ContentPolicyViolationError ContextWindowExceededError
+        EmptyResponseError InsightsError InternalServerError MissingKeyError NotFoundError PermissionDeniedError
+        QuotaExceededError RateLimitError ServiceUnavailableError Timeout TruncatedStreamError UnknownModelError
+        UnsupportedParamsError""",
+    "core.types": "Attempt Choices Chunk Cost Function Message ModelResponse ToolCall Trace Usage",
+    "explain": "RouteExplanation",
+    "streaming": "AsyncStream Stream",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "APIConnectionError", "APIError", "APIResponseValidationError", "AllModelsFailedError", "AsyncStream", "Attempt",
+    "AuthenticationError", "BadRequestError", "CacheMissError", "CassetteError", "CassetteMissingError", "Choices", "Chunk",
+    "Client", "ConfigError", "ContentPolicyViolationError", "ContextWindowExceededError", "Cost", "EmptyResponseError",
+    "Function", "InsightsError", "InternalServerError", "Message", "MissingKeyError", "ModelResponse", "NotFoundError",
+    "PermissionDeniedError", "QuotaExceededError", "RateLimitError", "RouteExplanation", "ServiceUnavailableError", "Settings",
+    "Stream", "Timeout", "ToolCall", "Trace", "TruncatedStreamError", "UnknownModelError", "UnsupportedParamsError", "Usage",
+    "acompletion", "completion", "explain_route", "use_cassette",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'insights' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"insights.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

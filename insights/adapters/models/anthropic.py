@@ -1,0 +1,60 @@
+"""Anthropic's Messages API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from insights.adapters.models import convert, transport
+from insights.adapters.models.base import LiteLLMChatModel
+from insights.adapters.models.body import Prepared
+from insights.core.types import Usage
+
+
+def anthropic_usage(raw: Mapping[str, Any]) -> Usage:
+    """Anthropic counts cached tokens beside `input_tokens`; by OpenAI's convention they are part of the prompt."""
+    read = convert.whole(raw.get("cache_read_input_tokens"))
+    wrote = convert.whole(raw.get("cache_creation_input_tokens"))
+    hour = convert.whole((raw.get("cache_creation") or {}).get("ephemeral_1h_input_tokens"))
+    thinking = convert.whole((raw.get("output_tokens_details") or {}).get("thinking_tokens"))
+    prompt = convert.whole(raw.get("input_tokens")) + read + wrote
+    return convert.usage(
+        prompt, convert.whole(raw.get("output_tokens")), cached=read, cache_write=wrote, cache_write_1h=hour, reasoning=thinking
+    )
+
+
+class AnthropicAdapter(LiteLLMChatModel):
+    """Key in `x-api-key`; a stream says its finish in `message_delta`."""
+
+    litellm_provider = "anthropic"
+    path = "/v1/messages"
+    parser = "llms.anthropic.chat.handler:ModelResponseIterator"
+    openai_shaped = False
+    native_params = ("top_k", "stop_sequences", "system", "mcp_servers", "container", "context_management", "cache_control",
+                     "output_config", "output_format", "inference_geo", "speed")  # fmt: skip
+
+    def adjust_params(self, params: dict[str, Any]) -> dict[str, Any]:
+        # Anthropic's own metadata knows one field; OpenAI's `user` and `safety_identifier` mean the same.
+        if "safety_identifier" in params:
+            params.setdefault("user", params.pop("safety_identifier"))
+        return params
+
+    def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
+        found = data.get("stop_reason") or (data.get("delta") or {}).get("stop_reason")
+        return {0: str(found)} if found else {}
+
+    def raw_usage(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        return (data.get("message") or {}).get("usage") or data.get("usage")
+
+    def count(self, raw: Mapping[str, Any]) -> Usage | None:
+        return anthropic_usage(raw)
+
+    def error_in(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        return data if data.get("type") == "error" or data.get("error") else None
+
+    def event_parser(self, prepared: Prepared) -> Any:
+        iterator = transport.resolve(str(self.parser))(streaming_response=iter(()), sync_stream=True, json_mode=prepared.json_mode)
+        # Tool names Anthropic would refuse were renamed in the request; the parser names them back.
+        names = next((v for k, v in prepared.arguments["litellm_params"].items() if "tool_name_reverse" in k), {})
+        iterator.tool_name_reverse_map = names
+        return iterator.chunk_parser

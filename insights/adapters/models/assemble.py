@@ -1,0 +1,122 @@
+"""Chunks to the whole answer, for every one of the `n` choices, with everything a chunk may carry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from insights.adapters.models.convert import finish_reason
+from insights.core.types import Chunk, ModelResponse, StreamingChoices, Usage
+
+_TEXTS = ("content", "reasoning_content", "refusal")
+
+
+class Assembler:
+    """Collects chunks; `response()` is the answer so far."""
+
+    def __init__(self, provider: str, model: str) -> None:
+        self._provider = provider
+        self._model = model
+        self._head: dict[str, Any] = {}
+        self._choices: dict[int, dict[str, Any]] = {}
+        self._usage: Usage | None = None
+
+    @property
+    def text(self) -> str:
+        """The first choice's text so far."""
+        return "".join(self._choices.get(0, {}).get("content", []))
+
+    @property
+    def has_content(self) -> bool:
+        """Whether anything that a reader would see has come."""
+        return any(choice["seen"] for choice in self._choices.values())
+
+    def add(self, chunk: Chunk) -> None:
+        """Takes one chunk in."""
+        for name, value in (chunk.model_extra or {}).items():
+            self._head[name] = value
+        for name in ("id", "created", "model"):
+            self._head[name] = self._head.get(name) or getattr(chunk, name)
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+        for choice in chunk.choices:
+            self._add(self._choices.setdefault(choice.index, {"tools": {}, "extra": {}, "choice": {}, "seen": False}), choice)
+
+    def _add(self, into: dict[str, Any], choice: StreamingChoices) -> None:
+        delta = choice.delta
+        for name in _TEXTS:
+            if (text := getattr(delta, name)) is not None:
+                into.setdefault(name, []).append(text)
+                into["seen"] = into["seen"] or bool(text)
+        if delta.role:
+            into["role"] = delta.role
+        if choice.finish_reason is not None:
+            into["finish_reason"] = choice.finish_reason
+        for call in delta.tool_calls or ():
+            self._add_tool(into["tools"], call)
+            into["seen"] = True
+        for name, value in (delta.model_extra or {}).items():
+            into["extra"][name] = _merged(into["extra"].get(name), value)
+        for name, value in (choice.model_extra or {}).items():
+            into["choice"][name] = value
+        if choice.logprobs:
+            into["logprobs"] = _merged(into.get("logprobs"), choice.logprobs)
+
+    @staticmethod
+    def _add_tool(tools: dict[Any, dict[str, Any]], call: dict[str, Any]) -> None:
+        # An index names the call; a provider that sends none sends each call whole, under an id of its own.
+        key: Any = call.get("index")
+        if key is None:
+            key = call.get("id") or (next(reversed(tools)) if tools else 0)
+        elif call.get("id") and key in tools and tools[key]["id"] not in (None, call["id"]):
+            key = call["id"]  # seen in the wild: every call of an answer under index 0
+        elif not call.get("id") and tools and tools.get(key, {}).get("moved"):
+            key = next(reversed(tools))
+        tool = tools.setdefault(key, {"id": None, "type": "function", "name": None, "arguments": [], "extra": {}})
+        if isinstance(key, str) and call.get("index") in tools:
+            tools[call["index"]]["moved"] = True
+        function = call.get("function") or {}
+        tool["id"] = tool["id"] or call.get("id")
+        tool["name"] = tool["name"] or function.get("name")
+        if function.get("arguments"):
+            tool["arguments"].append(function["arguments"])
+        tool["extra"].update({n: v for n, v in call.items() if n not in ("id", "type", "function", "index")})
+
+    def response(self) -> ModelResponse:
+        """The answer, as the provider would have given it in one piece."""
+        choices = []
+        for index, found in sorted(self._choices.items()):
+            tools = [
+                {**t["extra"], "id": t["id"], "type": t["type"], "function": {"name": t["name"], "arguments": "".join(t["arguments"])}}
+                for t in found["tools"].values()
+            ]
+            texts = {name: "".join(found[name]) for name in _TEXTS if found.get(name)}
+            choices.append(
+                {
+                    **found["choice"],
+                    "index": index,
+                    "finish_reason": finish_reason(found.get("finish_reason"), bool(tools)),
+                    "message": {
+                        **{n: v for n, v in found["extra"].items() if n not in texts},
+                        "role": found.get("role", "assistant"),
+                        "content": None,
+                        **{name: text or None for name, text in texts.items()},
+                        "tool_calls": tools or None,
+                    },
+                    "logprobs": found.get("logprobs"),
+                }
+            )
+        head = {**self._head, "model": self._head.get("model") or self._model}
+        return ModelResponse.model_validate(
+            {**head, "object": "chat.completion", "choices": choices, "usage": self._usage, "provider": self._provider}
+        )
+
+
+def _merged(old: Any, new: Any) -> Any:
+    """Two pieces of the same field: lists and texts grow, mappings merge, everything else is replaced."""
+    if isinstance(old, list) and isinstance(new, list):
+        return [*old, *new]
+    if isinstance(old, str) and isinstance(new, str):
+        return old + new
+    if isinstance(old, dict) and isinstance(new, dict):
+        return {**old, **{name: _merged(old.get(name), value) for name, value in new.items()}}
+    return old if new is None else new

@@ -1,0 +1,226 @@
+"""The request body: parameters checked, translated by litellm, and seen to have arrived.
+
+litellm's `map_openai_params` drops in silence what a provider doesn't support, and some of what it says it supports. Here a
+parameter that leaves no mark on the body is an error that names it, or with `drop_params=True` a note in the trace.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from insights.adapters.models import transport
+from insights.core.effects import WireCall
+from insights.core.errors import BadRequestError, InsightsError, UnsupportedParamsError
+from insights.core.redact import redact
+from insights.core.request import NEUTRAL, OPENAI_PARAMS, ChatRequest, canonical_json
+
+if TYPE_CHECKING:
+    from insights.adapters.models.base import LiteLLMChatModel
+    from insights.adapters.models.egress import Endpoint
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A call ready to be sent, with what the parser of its answer needs to know."""
+
+    call: WireCall
+    config: Any
+    body: dict[str, Any] = field(repr=False)
+    arguments: dict[str, Any] = field(repr=False)
+    log: Any = field(repr=False)
+    json_mode: bool = False
+    streams: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+# (provider, model, parameter) seen to reach the body; a second look would find the same.
+_arrived: set[tuple[str, str, str]] = set()
+
+
+def build(model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, drop_params: bool) -> Prepared:
+    """The HTTP request for a chat request.
+
+    Raises:
+        UnsupportedParamsError: parameters the provider can't do, unless `drop_params`.
+        BadRequestError: what litellm can't translate.
+    """
+    draft = _Draft(model, request, where)
+    refused = draft.choose()
+    body = draft.body()
+    refused += draft.vanished(body)
+    if refused and not drop_params:
+        raise _unsupported(refused, model)
+    notes = [f"dropped {name}: {model.provider} can't do it" for name in refused]
+    if refused:
+        body = draft.body()
+    headers = model.headers(draft.config, where, draft.arguments)
+    fake_stream = bool(draft.flags.get("fake_stream"))
+    streams = request.stream and not fake_stream
+    if streams and model.stream_flag:
+        body["stream"] = True
+        if "stream_options" in draft.supported:
+            body["stream_options"] = {**request.params.get("stream_options", {}), "include_usage": True}
+    body = merged(model.adjust_body(body, request), request.extra_body)
+    headers = {
+        **{name: value for name, value in headers.items() if name.lower() != "content-type"},
+        "Content-Type": "application/json",
+        **request.extra_headers,
+    }
+    call = WireCall(
+        url=model.url(where.base, streams), headers=headers, content=encode(body), provider=model.provider, model=model.upstream
+    )
+    return Prepared(call, draft.config, body, draft.arguments, draft.log, bool(draft.flags.get("json_mode")), streams, notes)
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """JSON bytes; text that isn't valid Unicode (half a surrogate pair) goes as an escape."""
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(body, allow_nan=False).encode()
+
+
+def merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`body` with `extra` over it, mappings within mappings too.
+
+    >>> merged({"a": {"b": 1}}, {"a": {"c": 2}})
+    {'a': {'b': 1, 'c': 2}}
+    """
+    for name, value in extra.items():
+        old = body.get(name)
+        body[name] = merged(dict(old), value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return body
+
+
+class _Draft:
+    """The request on its way through litellm's config."""
+
+    def __init__(self, model: LiteLLMChatModel, request: ChatRequest, where: Endpoint) -> None:
+        self.model = model
+        self.request = request
+        self.config = transport.chat_config(model.litellm_provider, model.litellm_model)
+        self.supported = transport.supported_params(model.litellm_provider, model.litellm_model, model.upstream)
+        self.params: dict[str, Any] = model.adjust_params(copy.deepcopy(dict(request.params)))
+        self.litellm_params = {"api_base": where.base, "custom_llm_provider": model.litellm_provider}
+        self.log: Any = None
+        self.arguments: dict[str, Any] = {}
+        self.flags: dict[str, Any] = {}
+
+    def choose(self) -> list[str]:
+        """Leaves out what asks for the default anyway, and takes out and returns what the provider can't do."""
+        refused = []
+        passes = {*self.model.extra_params, *self.model.native_params}
+        for here, there in (("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")):
+            if here in self.params and here not in self.supported | passes and there in self.supported | passes:
+                self.params.setdefault(there, self.params.pop(here))
+        options = self.params.pop("stream_options", None) or {}
+        if set(options) - {"include_usage"} and "stream_options" not in self.supported:
+            refused.append("stream_options")
+        for name in [name for name in self.params if name in OPENAI_PARAMS and name not in self.supported | passes]:
+            if self.params.pop(name) not in NEUTRAL.get(name, ()):
+                refused.append(name)
+        return refused
+
+    def body(self, without: str | None = None) -> dict[str, Any]:
+        """The body by litellm, of all parameters or all but one. litellm's configs change what they are given: copies."""
+        model = self.model
+        params = {name: copy.deepcopy(value) for name, value in self.params.items() if name != without}
+        known = {name: value for name, value in params.items() if name in self.supported and name not in model.extra_params}
+        own = {name: value for name, value in params.items() if name not in known}
+        try:
+            options = self.config.map_openai_params(
+                non_default_params=known, optional_params={}, model=model.upstream, drop_params=False, **model_options(model)
+            )
+            options.update(own)
+            flags = {name: options.pop(name) for name in ("json_mode", "fake_stream") if name in options}
+            extra = options.pop("extra_body", None) or {}
+            arguments = {
+                "model": model.upstream,
+                "messages": copy.deepcopy(list(self.request.messages)),
+                "optional_params": options,
+                "litellm_params": dict(self.litellm_params),
+            }
+            body = model.body(self.config, arguments, {})
+        except InsightsError:
+            raise
+        except Exception as error:
+            raise _translated(error, model, params) from None
+        if without is None:
+            self.flags, self.arguments, self.log = flags, arguments, transport.QuietLog(options)
+        return merged(body, extra)
+
+    def vanished(self, body: dict[str, Any]) -> list[str]:
+        """Parameters that left no mark on the body; a provider's own are put there by name, others taken out."""
+        refused = []
+        whole: str | None = None
+        for name in list(self.params):
+            mark = (self.model.provider, self.model.upstream, name)
+            if mark in _arrived or self.params[name] in NEUTRAL.get(name, ()):
+                continue
+            whole = whole or canonical_json(body)
+            try:
+                arrived = canonical_json(self.body(without=name)) != whole
+            except BadRequestError:
+                arrived = True  # the rest makes no sense without it
+            if arrived:
+                _arrived.add(mark)
+            elif name in OPENAI_PARAMS:
+                refused.append(name)
+                del self.params[name]
+            else:
+                body[name] = self.params[name]
+        return refused
+
+
+def model_options(model: LiteLLMChatModel) -> dict[str, Any]:
+    """Further arguments that a litellm config wants for translating parameters."""
+    return {name: model.given[name] for name in ("api_version",) if model.given.get(name)}
+
+
+def _unsupported(names: Sequence[str], model: LiteLLMChatModel, why: str = "") -> UnsupportedParamsError:
+    listed = ", ".join(names)
+    error = UnsupportedParamsError(
+        f"{model.provider} can't do {listed} with this model" + (f": {why}" if why else ""),
+        provider=model.provider,
+        model=model.upstream,
+        hint=f"leave {listed} out, pass drop_params=True to drop it, or use extra_body to send it as it is",
+    )
+    error.params = tuple(names)
+    return error
+
+
+def _translated(error: Exception, model: LiteLLMChatModel, params: Iterable[str]) -> BadRequestError:
+    """What litellm objects to, in our words: which parameter, if it says so."""
+    text = redact(str(error))
+    if transport.is_unsupported(error):
+        named = [name for name in params if name in text] or list(params)
+        return _unsupported(named, model, text.split("To drop")[0].removeprefix("litellm.UnsupportedParamsError:").strip()[:300])
+    return BadRequestError(
+        f"the request can't be put into {model.provider}'s form: {type(error).__name__}: {text[:300]}",
+        provider=model.provider,
+        model=model.upstream,
+    )
+
+
+def refuse_remote_media(messages: Sequence[Mapping[str, Any]], provider: str) -> None:
+    """Refuses remote images and files where preparing the request would mean fetching them.
+
+    Raises:
+        BadRequestError: naming the message.
+    """
+    for index, message in enumerate(messages):
+        parts = message.get("content")
+        for part in parts if isinstance(parts, list) else ():
+            for kind in ("image_url", "file", "video_url"):
+                value = part.get(kind) if isinstance(part, Mapping) else None
+                url = value if isinstance(value, str) else (value or {}).get("url") or (value or {}).get("file_id") or ""
+                if isinstance(url, str) and url.startswith(("http://", "https://")):
+                    raise BadRequestError(
+                        f"messages[{index}] has a remote {kind}, and {provider} takes only the data itself",
+                        provider=provider,
+                        hint="read the file and pass it as a data: URL (data:image/png;base64,...)",
+                    )

@@ -1,0 +1,193 @@
+"""A provider's refusal to one of our errors: from status, headers and body, because litellm's exceptions add nothing.
+
+Two kinds of evidence: the status, and what the body says where statuses are shared by different things (a 400 can be a
+long context, a refused content, a bad key). The patterns are from the providers' documented error messages and from
+recorded responses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from insights.core import errors
+from insights.core.errors import APIError
+from insights.core.redact import SecretStr, redact
+
+CONTEXT: Final = re.compile(
+    r"context_length|context.window|maximum context|too many (?:total )?(?:input )?tokens|input token count|prompt is too long"
+    r"|input is too long|exceeds? the (?:maximum|model|available context)|maximum (?:number of tokens|prompt length)"
+    r"|model_max_prompt_tokens_exceeded|tokens? limit exceeded|reduce the length",
+    re.IGNORECASE,
+)
+POLICY: Final = re.compile(
+    r"content_filter|content_policy|responsible.?ai|content management policy|safety system|usage polic(?:y|ies)|guardrail"
+    r"|data_?inspection|content_moderation|flagged",
+    re.IGNORECASE,
+)
+BAD_KEY: Final = re.compile(
+    r"api[ _-]?key (?:not valid|not found|expired|is invalid|missing)|API_KEY_INVALID|(?:invalid|incorrect|no) api[ _-]?key|invalid (?:api )?token"
+    r"|invalid_api_key|UnrecognizedClientException|security token included in the request is invalid",
+    re.IGNORECASE,
+)
+QUOTA: Final = re.compile(
+    r"insufficient_quota|insufficient.?balance|insufficient.?credit|credit balance|exceeded your current quota, please check your plan"
+    r"|billing_(?:hard_limit|error|not_active)|payment required",
+    re.IGNORECASE,
+)
+
+# Streams carry errors without a status. Types are Anthropic's, OpenAI's, Google's and AWS's own words.
+STATUS_OF_TYPE: Final[Mapping[str, int]] = {
+    "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
+    "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "rate_limit_exceeded": 429, "api_error": 500,
+    "server_error": 500, "internal_server_error": 500, "timeout_error": 504, "overloaded_error": 529, "insufficient_quota": 429,
+    "INVALID_ARGUMENT": 400, "UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403, "NOT_FOUND": 404, "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504,
+    "validationException": 400, "accessDeniedException": 403, "throttlingException": 429, "internalServerException": 500,
+    "modelStreamErrorException": 500, "serviceUnavailableException": 503, "modelTimeoutException": 504,
+    "ValidationException": 400, "ThrottlingException": 429, "InternalServerException": 500,
+}  # fmt: skip
+
+_BY_STATUS: Final[Mapping[int, type[APIError]]] = {
+    401: errors.AuthenticationError,
+    402: errors.QuotaExceededError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    408: errors.Timeout,
+    429: errors.RateLimitError,
+    503: errors.ServiceUnavailableError,
+    504: errors.Timeout,
+    529: errors.ServiceUnavailableError,
+}
+
+_REQUEST_IDS: Final = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-goog-request-id", "cf-ray")
+
+
+def error_class(status: int, text: str) -> type[APIError]:
+    """The class for a status and the body's text."""
+    if status in (400, 413, 422, 429) and CONTEXT.search(text) and not (status == 429 and "rate" in text.lower()):
+        return errors.ContextWindowExceededError
+    if status in (400, 403, 422) and POLICY.search(text):
+        return errors.ContentPolicyViolationError
+    if status in (400, 403) and BAD_KEY.search(text):
+        return errors.AuthenticationError
+    if status in (400, 403, 429) and QUOTA.search(text):
+        return errors.QuotaExceededError
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status >= 500:
+        return errors.InternalServerError
+    return errors.BadRequestError if status >= 400 else errors.APIResponseValidationError
+
+
+def classify(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes | str | Mapping[str, Any],
+    *,
+    provider: str,
+    model: str,
+    key: SecretStr | None = None,
+) -> APIError:
+    """The typed error for a refused request.
+
+    Args:
+        status: HTTP status; with 200, an error inside an answer, the status is sought in the body.
+        headers: lower-case names.
+        body: the body, or the JSON object of an error event.
+        key: taken out of the message, should the provider repeat it.
+    """
+    text = body if isinstance(body, str) else body.decode("utf-8", "replace") if isinstance(body, bytes) else json.dumps(body)
+    data = body if isinstance(body, Mapping) else _json(text)
+    if status < 300:
+        status = _inner_status(data)
+    cls = error_class(status, text)
+    if 300 <= status < 400:
+        message = f"the provider answered with a redirect ({status}), which is not followed"
+    else:
+        message = redact(_message(data) or text.strip()[:300] or f"HTTP {status} without a body", key)[:600]
+    return cls(
+        message,
+        provider=provider,
+        model=model,
+        status_code=status,
+        request_id=next((headers[name] for name in _REQUEST_IDS if name in headers), None),
+        retry_after=retry_after(headers, text),
+    )
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _error_part(data: Any) -> Any:
+    if isinstance(data, list) and data:  # Google wraps errors of streams in a list
+        data = data[0]
+    if not isinstance(data, Mapping):
+        return None
+    inner = data.get("error") or (data.get("response") or {}).get("error") if isinstance(data.get("response"), Mapping | None) else None
+    return inner or data
+
+
+def _inner_status(data: Any) -> int:
+    """The status an error object names by number or by word; 500 when it doesn't, because something did fail."""
+    part = _error_part(data)
+    if isinstance(part, Mapping):
+        for name in ("code", "status", "status_code"):
+            value = part.get(name)
+            if isinstance(value, str | int) and str(value).isdigit() and 400 <= int(value) < 600:
+                return int(value)
+        for name in ("type", "code", "status"):
+            if part.get(name) in STATUS_OF_TYPE:
+                return STATUS_OF_TYPE[part[name]]
+    return 500
+
+
+def _message(data: Any) -> str:
+    part = _error_part(data)
+    if isinstance(part, str):
+        return part
+    if isinstance(part, Mapping):
+        for name in ("message", "Message", "detail", "msg", "error"):
+            value = part.get(name)
+            if isinstance(value, str) and value:
+                return value
+            if value:
+                return json.dumps(value, ensure_ascii=False)
+    return ""
+
+
+def retry_after(headers: Mapping[str, str], text: str = "") -> float | None:
+    """Seconds the provider asks to wait: `retry-after-ms`, `retry-after` (seconds or a date), Google's `retryDelay`."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    if value is not None:
+        found = _number(value)
+        return found if found is not None else _until(value)
+    delay = re.search(r'"retryDelay"\s*:\s*"([\d.]+)s"', text)
+    return _number(delay.group(1)) if delay else None
+
+
+def _number(value: str | None) -> float | None:
+    try:
+        number = float(value) if value is not None else -1.0
+    except ValueError:
+        return None
+    return number if 0 <= number < float("inf") else None
+
+
+def _until(value: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

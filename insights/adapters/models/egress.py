@@ -1,0 +1,120 @@
+"""Where a request goes, and which key may go along.
+
+A key from the environment or from Settings goes to its provider's own hosts only: those of the shipped provider file, or
+of a provider file the user wrote. To any other host goes only a key that the call itself names.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from urllib.parse import urlsplit
+
+from insights.catalog.schema import ProviderConfig
+from insights.core.config import Settings
+from insights.core.errors import BadRequestError, MissingKeyError
+from insights.core.redact import SecretStr, secret
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The base URL of a call and the key for it; `key` is None where none is sent. `key_from` names where it is from."""
+
+    base: str
+    key: SecretStr | None
+    key_from: str | None
+
+    @property
+    def host(self) -> str:
+        """The host name the request goes to."""
+        return urlsplit(self.base).hostname or ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_url(url: str, provider: str) -> str:
+    """`url` without a slash at its end, if a request may go there.
+
+    Raises:
+        BadRequestError: not http(s), http to another machine, credentials in the URL, or a link-local address.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise BadRequestError(f"api_base is no URL: {error}", provider=provider) from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise BadRequestError(
+            f"api_base must be a full URL, got {url if not parts.username else '(hidden)'!r}", provider=provider, hint="e.g. https://example.com/v1"
+        )
+    if parts.username or parts.password:
+        raise BadRequestError("api_base carries a user name or password", provider=provider, hint="pass api_key=")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise BadRequestError(f"api_base is plain http to {host}: the prompt would be readable on the way", provider=provider, hint="use https")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    if address is not None and address.is_link_local:
+        raise BadRequestError(f"api_base is a link-local address, {host}", provider=provider, hint="use the provider's address")
+    return url.rstrip("/")
+
+
+def owns(config: ProviderConfig, host: str) -> bool:
+    """Whether `host` is the provider's own, by its file."""
+    own = (urlsplit(config.api_base).hostname or "", *config.hosts)
+    return any(name and fnmatchcase(host, name) for name in own)
+
+
+def endpoint(
+    config: ProviderConfig,
+    settings: Settings,
+    *,
+    base: str,
+    api_key: str | SecretStr | None = None,
+    required: bool = True,
+) -> Endpoint:
+    """The base URL and the key of a call.
+
+    Args:
+        base: where the call goes.
+        api_key: the key given in the call; goes wherever the call goes.
+        required: whether a call without a key makes no sense.
+
+    Raises:
+        MissingKeyError: no key is set, naming the variable; nothing was sent.
+        BadRequestError: a base no request may go to.
+    """
+    base = check_url(base, config.name)
+    host = urlsplit(base).hostname or ""
+    own = owns(config, host) or config.own_base and host == (urlsplit(config.api_base).hostname or "")
+    key = secret(api_key)
+    if key is not None:
+        return Endpoint(base, key, "api_key=")
+    if own:
+        for name in config.key_names:
+            key = settings.key(name)
+            if key is not None:
+                return Endpoint(base, key, name)
+    if not required or not config.key_required or (not own and is_loopback(host)):
+        return Endpoint(base, None, None)
+    if not own:
+        raise MissingKeyError(
+            f"{host} is not a host of {config.name}, so {config.env_key} is not sent there",
+            provider=config.name,
+            hint="pass api_key= for this host",
+        )
+    raise MissingKeyError(
+        f"{config.env_key} is not set",
+        provider=config.name,
+        hint=f"set {config.env_key} in the environment, or pass api_key=",
+    )

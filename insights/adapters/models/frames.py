@@ -1,0 +1,139 @@
+"""Bytes of a streaming response to its JSON events; no I/O.
+
+litellm's iterators read with `iter_lines()`, which also splits on U+2028, U+0085 and other characters that may stand
+inside JSON strings. Here lines end at a newline and nowhere else, and an answer may contain `[DONE]`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from insights.core.errors import APIResponseValidationError
+
+Event = dict[str, Any]
+
+
+class Frames(Protocol):
+    """Feeds on pieces of a body, in whatever sizes they come, and gives the events that are complete."""
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """The events completed by this piece."""
+
+    def end(self) -> Iterator[Event]:
+        """What was left without its terminator when the body ended; half an event gives nothing."""
+
+
+def _event(text: bytes) -> Event:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise APIResponseValidationError(f"a stream event is not JSON: {text[:80]!r}") from None
+    if not isinstance(data, dict):
+        raise APIResponseValidationError(f"a stream event is not a JSON object: {text[:80]!r}")
+    return data
+
+
+class Lines:
+    """Splits pieces of bytes into lines at newlines only."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines completed by this piece, without their newline."""
+        if b"\n" not in data:
+            self._pieces.append(data)
+            return []
+        first, *rest = data.split(b"\n")
+        self._pieces.append(first)
+        lines = [b"".join(self._pieces), *rest[:-1]]
+        self._pieces = [rest[-1]]
+        return lines
+
+    def end(self) -> bytes:
+        """What came after the last newline."""
+        return b"".join(self._pieces)
+
+
+class SSEFrames:
+    """Server-sent events (WHATWG HTML, section 9.2): the `data:` lines up to a blank line are one event."""
+
+    def __init__(self) -> None:
+        self._lines = Lines()
+        self._data: list[bytes] = []
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        for line in self._lines.feed(data):
+            yield from self._line(line)
+
+    def end(self) -> Iterator[Event]:
+        yield from self._line(self._lines.end())
+        try:
+            yield from self._line(b"")
+        except APIResponseValidationError:
+            return  # half an event; that the stream was cut shows in the missing finish
+
+    def _line(self, line: bytes) -> Iterator[Event]:
+        line = line.rstrip(b"\r")
+        if line.startswith(b"data:"):
+            self._data.append(line[5:].removeprefix(b" "))
+        elif not line and self._data:
+            text, self._data = b"\n".join(self._data).strip(), []
+            if text and text != b"[DONE]":
+                yield _event(text)
+
+
+class LineFrames:
+    """One JSON object a line (Ollama)."""
+
+    def __init__(self) -> None:
+        self._lines = Lines()
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        for line in self._lines.feed(data):
+            if line.strip():
+                yield _event(line)
+
+    def end(self) -> Iterator[Event]:
+        line = self._lines.end()
+        if line.strip():
+            try:
+                yield _event(line)
+            except APIResponseValidationError:
+                return
+
+
+class AWSFrames:
+    """Amazon's binary event stream. An exception frame becomes `{"error": {"type": ..., "message": ...}}`."""
+
+    def __init__(self) -> None:
+        from botocore.eventstream import EventStreamBuffer
+
+        self._buffer = EventStreamBuffer()
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        from botocore.eventstream import ParserError
+
+        self._buffer.add_data(data)
+        try:
+            for message in self._buffer:
+                yield self._message(message)
+        except ParserError as error:
+            raise APIResponseValidationError(f"a stream frame is damaged: {error}") from None
+
+    def end(self) -> Iterator[Event]:
+        return iter(())
+
+    @staticmethod
+    def _message(message: Any) -> Event:
+        headers, payload = message.headers, _event(message.payload or b"{}")
+        if headers.get(":message-type") in ("exception", "error"):
+            kind = headers.get(":exception-type") or headers.get(":error-code")
+            text = payload.get("message") or headers.get(":error-message")
+            return {"error": {"type": kind, "message": text}}
+        if isinstance(payload.get("bytes"), str):
+            return _event(base64.b64decode(payload["bytes"]))
+        return payload

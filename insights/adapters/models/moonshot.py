@@ -1,0 +1,23 @@
+"""Moonshot AI (Kimi)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from insights.adapters.models.base import LiteLLMChatModel
+from insights.core.request import ChatRequest
+
+
+class MoonshotAdapter(LiteLLMChatModel):
+    """OpenAI-shaped."""
+
+    litellm_provider = "moonshot"
+    native_params = ("partial", "use_search")
+    extra_params = ("thinking", "prompt_cache_key", "safety_identifier", "reasoning_effort")
+
+    def adjust_body(self, body: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        # litellm takes `tool_choice="required"` out and adds a message of its own instead.
+        if request.params.get("tool_choice") == "required":
+            body["tool_choice"] = "required"
+            body["messages"] = body["messages"][: len(request.messages)]
+        return body

@@ -1,0 +1,74 @@
+"""Ollama's own API on this machine (or another, by api_base); no key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from insights.adapters.models import convert
+from insights.adapters.models.base import LiteLLMChatModel
+from insights.adapters.models.body import Prepared
+from insights.adapters.models.frames import LineFrames
+from insights.core.effects import WireAnswer
+from insights.core.types import Usage
+
+
+class OllamaAdapter(LiteLLMChatModel):
+    """One JSON object a line; an answer in one piece has the form of a stream's only line."""
+
+    litellm_provider = "ollama_chat"
+    path = "/api/chat"
+    frames = LineFrames
+    openai_shaped = False
+    takes_media_urls = False
+    native_params = ("think", "keep_alive", "format", "options", "num_ctx", "num_predict", "num_gpu", "num_thread", "num_keep",
+                     "top_k", "min_p", "repeat_penalty", "repeat_last_n", "tfs_z", "mirostat", "mirostat_eta", "mirostat_tau")  # fmt: skip
+
+    def body(self, config: Any, arguments: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+        arguments["optional_params"].setdefault("stream", False)
+        return super().body(config, arguments, headers)
+
+    def headers(self, config: Any, where: Any, arguments: dict[str, Any]) -> dict[str, str]:
+        return {"Authorization": f"Bearer {where.key.get_secret_value()}"} if where.key else {}
+
+    def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
+        return {0: str(data.get("done_reason") or "stop")} if data.get("done") else {}
+
+    def raw_usage(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        return data if data.get("done") and ("eval_count" in data or "prompt_eval_count" in data) else None
+
+    def count(self, raw: Mapping[str, Any]) -> Usage | None:
+        return convert.usage(convert.whole(raw.get("prompt_eval_count")), convert.whole(raw.get("eval_count")))
+
+    def to_litellm(self, prepared: Prepared, answer: WireAnswer, data: dict[str, Any]) -> Any:
+        found = read_line(data)
+        return {"choices": [{"index": 0, "message": found["choices"][0]["delta"]}]}
+
+    def event_parser(self, prepared: Prepared) -> Any:
+        return read_line
+
+
+def read_line(line: Mapping[str, Any]) -> dict[str, Any]:
+    """One line as a chunk. litellm's own reader of whole answers runs a tokenizer, and its chunk reader forgets indices."""
+    import json
+
+    message = line.get("message") or {}
+    calls = [
+        {
+            "index": (call.get("function") or {}).get("index", position),
+            "id": call.get("id") or f"call_{position}",
+            "type": "function",
+            "function": {
+                "name": (call.get("function") or {}).get("name"),
+                "arguments": json.dumps((call.get("function") or {}).get("arguments") or {}),
+            },
+        }
+        for position, call in enumerate(message.get("tool_calls") or ())
+    ]
+    delta = {
+        "role": message.get("role"),
+        "content": message.get("content"),
+        "reasoning_content": message.get("thinking") or None,
+        "tool_calls": calls or None,
+    }
+    return {"choices": [{"index": 0, "delta": delta}]}

@@ -1,0 +1,13 @@
+"""xAI."""
+
+from __future__ import annotations
+
+from insights.adapters.models.base import LiteLLMChatModel
+
+
+class XaiAdapter(LiteLLMChatModel):
+    """OpenAI-shaped. Reasoning tokens are reported beside the completion's and billed like them: they are added."""
+
+    litellm_provider = "xai"
+    native_params = ("search_parameters", "deferred")
+    extra_params = ("user",)

@@ -1,0 +1,63 @@
+"""Usage to cost, exactly: `Decimal` throughout, no bucket counted twice.
+
+By the convention of `Usage`, cached and cache-write tokens are contained in `prompt_tokens` and reasoning tokens in
+`completion_tokens`, so each bucket is taken out of its whole before the rest is priced.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from insights.catalog.schema import ModelInfo
+
+if TYPE_CHECKING:
+    from insights.core.types import Cost, Usage
+
+_THOUSAND = Decimal(1000)
+
+
+def price_of(info: ModelInfo, usage: Usage) -> Cost | None:
+    """What `usage` costs at the prices of `info`, in USD.
+
+    Returns:
+        The cost, or None where a price that is needed isn't known: an unknown price is never counted as 0.
+    """
+    from insights.core.types import Cost
+
+    prices = info.prices
+    for tier in info.tiers:
+        if usage.prompt_tokens > tier.above:
+            prices = tier.prices
+    if "cost_input_per_1k" not in prices or "cost_output_per_1k" not in prices:
+        return None
+
+    def cost(tokens: int, name: str, otherwise: str) -> Decimal:
+        return tokens * prices.get(name, prices[otherwise]) / _THOUSAND
+
+    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    cached, audio_in = prompt.cached_tokens, prompt.audio_tokens
+    write_1h = prompt.cache_creation_1h_tokens
+    write_5m = max(prompt.cache_creation_tokens - write_1h, 0)
+    plain_in = max(usage.prompt_tokens - cached - write_1h - write_5m - audio_in, 0)
+    reasoning, audio_out = completion.reasoning_tokens, completion.audio_tokens
+    plain_out = max(usage.completion_tokens - reasoning - audio_out, 0)
+
+    # A model without a price for a bucket of its own bills that bucket as ordinary input or output.
+    write_name = "cost_cache_write_per_1k" if "cost_cache_write_per_1k" in prices else "cost_input_per_1k"
+    buckets = {
+        "input": cost(plain_in, "cost_input_per_1k", "cost_input_per_1k"),
+        "cached_input": cost(cached, "cost_cached_input_per_1k", "cost_input_per_1k"),
+        "cache_write": cost(write_5m, write_name, write_name) + cost(write_1h, "cost_cache_write_1h_per_1k", write_name),
+        "output": cost(plain_out, "cost_output_per_1k", "cost_output_per_1k"),
+        "reasoning": cost(reasoning, "cost_reasoning_per_1k", "cost_output_per_1k"),
+        "audio": cost(audio_in, "cost_audio_input_per_1k", "cost_input_per_1k")
+        + cost(audio_out, "cost_audio_output_per_1k", "cost_output_per_1k"),
+        "request": prices.get("cost_per_request", Decimal(0)),
+    }
+    return Cost(
+        total=sum(buckets.values(), Decimal(0)),
+        price_source=info.source,
+        price_date=info.checked.isoformat() if info.checked else None,
+        **buckets,
+    )

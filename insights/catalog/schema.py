@@ -1,0 +1,208 @@
+"""What `configs/providers/*.yaml` may say, and the typed form it takes.
+
+Every key is listed here once with the function that reads its value; a key that isn't listed is an error naming the
+file, the line and the nearest key that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+MODES: Final = ("chat", "responses", "responses_for_tools")
+CAPABILITIES: Final = (
+    "streaming",
+    "tools",
+    "parallel_tools",
+    "json_schema",
+    "vision",
+    "pdf",
+    "audio",
+    "video",
+    "reasoning",
+    "prompt_caching",
+    "web_search",
+)  # fmt: skip
+
+# Prices, all in USD. `per_1k` is per thousand tokens.
+PRICES: Final = (
+    "cost_input_per_1k",
+    "cost_output_per_1k",
+    "cost_cached_input_per_1k",
+    "cost_cache_write_per_1k",
+    "cost_cache_write_1h_per_1k",
+    "cost_reasoning_per_1k",
+    "cost_audio_input_per_1k",
+    "cost_audio_output_per_1k",
+    "cost_image_input_per_1k",
+    *(f"cost_{kind}_{part}_per_1k" for kind in ("batch", "flex", "priority") for part in ("input", "output", "cached_input")),
+    "cost_per_request",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Prices of requests with more than `above` prompt tokens; they apply to the whole request."""
+
+    above: int
+    prices: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """One model: what it can do and what it costs. `prices` has only what is known."""
+
+    name: str
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    mode: str = "chat"
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
+    tiers: tuple[Tier, ...] = ()
+    capabilities: frozenset[str] = frozenset()
+    aliases: tuple[str, ...] = ()
+    effective_from: date | None = None
+    deprecated_on: date | None = None
+    source: str | None = None
+    checked: date | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """One provider: where it is, which variable holds its key, and its models by name."""
+
+    name: str
+    api_base: str
+    env_key: str
+    env_key_aliases: tuple[str, ...] = ()
+    key_required: bool = True
+    hosts: tuple[str, ...] = ()
+    timeout: float = 600.0
+    models: Mapping[str, ModelInfo] = field(default_factory=dict)
+    own_base: bool = False  # api_base comes from the user's own configuration, not from the shipped file
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The variables the key is read from, in order."""
+        return (self.env_key, *self.env_key_aliases)
+
+    def model(self, name: str) -> ModelInfo | None:
+        """The model of this name or alias; None when the catalogue doesn't know it."""
+        found = self.models.get(name)
+        if found is None:
+            found = next((info for info in self.models.values() if name in info.aliases), None)
+        return found
+
+
+def text(value: Any) -> str:
+    """A non-empty string."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("expected a text")
+    return value
+
+
+def maybe_text(value: Any) -> str:
+    """A string, also the empty one."""
+    if not isinstance(value, str):
+        raise ValueError("expected a text")
+    return value
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """A list of non-empty strings."""
+    if not isinstance(value, list):
+        raise ValueError("expected a list of texts")
+    return tuple(text(item) for item in value)
+
+
+def whole(value: Any) -> int:
+    """A whole number above 0."""
+    if not isinstance(value, str) or not value.replace("_", "").isdecimal() or int(value) <= 0:
+        raise ValueError(f"expected a whole number above 0, got {value!r}")
+    return int(value)
+
+
+def price(value: Any) -> Decimal:
+    """A price in USD, read from its text so that no digit is lost; written out, because YAML reads 1e-6 as a string."""
+    try:
+        number = Decimal(value)
+    except (InvalidOperation, TypeError, ValueError):
+        raise ValueError(f"expected a price in USD, got {value!r}") from None
+    if "e" in value.lower() or not number.is_finite():
+        raise ValueError(f"write the price out: {value!r} is {number:f}" if number.is_finite() else f"no price: {value!r}")
+    if number < 0:
+        raise ValueError(f"a price can't be negative: {value!r}")
+    return number
+
+
+def seconds(value: Any) -> float:
+    """A number of seconds above 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"expected a number of seconds, got {value!r}") from None
+    if not 0 < number < float("inf"):
+        raise ValueError(f"expected a number of seconds above 0, got {value!r}")
+    return number
+
+
+def flag(value: Any) -> bool:
+    """`true` or `false`, and none of YAML's other spellings."""
+    if value not in ("true", "false"):
+        raise ValueError(f"expected true or false, got {value!r}")
+    return bool(value == "true")
+
+
+def day(value: Any) -> date:
+    """A date as 2026-01-31."""
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"expected a date like 2026-01-31, got {value!r}") from None
+
+
+def one_of(*allowed: str) -> Callable[[Any], str]:
+    """One of the given words."""
+
+    def read(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"expected one of {', '.join(allowed)}, got {value!r}")
+        return str(value)
+
+    return read
+
+
+def capabilities(value: Any) -> frozenset[str]:
+    """A list of the words in `CAPABILITIES`."""
+    return frozenset(one_of(*CAPABILITIES)(item) for item in texts(value))
+
+
+Reader = Callable[[Any], Any]
+
+TIER_KEYS: Final[dict[str, Reader]] = {"above": whole, **dict.fromkeys(PRICES, price)}
+MODEL_KEYS: Final[dict[str, Reader]] = {
+    "context_window": whole,
+    "max_output_tokens": whole,
+    "mode": one_of(*MODES),
+    "capabilities": capabilities,
+    "aliases": texts,
+    "effective_from": day,
+    "deprecated_on": day,
+    "source": text,
+    "checked": day,
+    "note": text,
+    **dict.fromkeys(PRICES, price),
+}
+PROVIDER_KEYS: Final[dict[str, Reader]] = {
+    "api_base": maybe_text,
+    "env_key": text,
+    "env_key_aliases": texts,
+    "key_required": flag,
+    "hosts": texts,
+    "timeout": seconds,
+    "source": text,
+    "checked": day,
+}

@@ -1,0 +1,186 @@
+"""Settings: keys, directories and defaults, and where each comes from.
+
+Precedence: an argument of the call, then what was given to `Settings(...)`, then the environment, then the `.env` file
+*if one was named*, then the default. The environment is read at each use, so that `os.environ["OPENAI_API_KEY"] = ...`
+in a notebook cell works at once. Nothing is read from the current directory unless it is named.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from insights.core.errors import ConfigError
+from insights.core.redact import SecretStr, secret
+
+_TRUE: Final = frozenset({"1", "true", "yes", "on"})
+_FALSE: Final = frozenset({"0", "false", "no", "off"})
+
+DEFAULT_TIMEOUT: Final = 600.0  # seconds; the default of OpenAI's and Anthropic's own SDKs
+DEFAULT_NUM_RETRIES: Final = 2  # the same two SDKs
+
+
+@lru_cache(maxsize=8)
+def _env_file(path: str, modified: float) -> dict[str, str]:
+    from dotenv import dotenv_values
+
+    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
+
+
+def _read_env_file(path: str) -> dict[str, str]:
+    try:
+        return _env_file(path, Path(path).stat().st_mtime)
+    except OSError as error:
+        raise ConfigError(
+            f"the .env file can't be read: {error.strerror}", file=path, hint="correct env_file / INSIGHTS_ENV_FILE"
+        ) from None
+
+
+@dataclass(frozen=True, init=False)
+class Settings:
+    """Everything that can be set, immutable.
+
+    Args:
+        env_file: a `.env` file to read what the environment doesn't have (`INSIGHTS_ENV_FILE`).
+        config_dir: a directory whose `providers/*.yaml` come before the shipped ones (`INSIGHTS_CONFIG_DIR`).
+        cache: whether answers are cached, default True (`INSIGHTS_CACHE=0` turns it off).
+        cache_dir: where (`INSIGHTS_CACHE_DIR`; default: the user's cache directory).
+        timeout: seconds for a whole call, retries and fallbacks included (`INSIGHTS_TIMEOUT`; default 600).
+        num_retries: retries per candidate after the first attempt (`INSIGHTS_NUM_RETRIES`; default 2).
+        drop_params: drop what a provider can't do, instead of an error (`INSIGHTS_DROP_PARAMS`; default False).
+        **keys: `{PROVIDER}_API_KEY=...` for any provider; wins over the environment.
+
+    `settings.OPENAI_API_KEY` and its like give a `SecretStr`, or None when the key isn't set.
+
+    Raises:
+        ConfigError: a name that doesn't exist, or a value that can't be read.
+
+    >>> Settings(OPENAI_API_KEY="sk-123456789").OPENAI_API_KEY
+    SecretStr('**********')
+    """
+
+    _given: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
+
+    def __init__(
+        self,
+        *,
+        env_file: str | os.PathLike[str] | None = None,
+        config_dir: str | os.PathLike[str] | None = None,
+        cache: bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        timeout: float | None = None,
+        num_retries: int | None = None,
+        drop_params: bool | None = None,
+        **keys: str | SecretStr | None,
+    ) -> None:
+        given: dict[str, Any] = {
+            "env_file": env_file,
+            "config_dir": config_dir,
+            "cache": cache,
+            "cache_dir": cache_dir,
+            "timeout": timeout,
+            "num_retries": num_retries,
+            "drop_params": drop_params,
+        }
+        for name, value in keys.items():
+            if not name.isupper():
+                raise ConfigError(
+                    f"Settings has no {name!r}", hint="settings are " + ", ".join(given) + " and {PROVIDER}_API_KEY"
+                )
+            given[name] = secret(value)
+        object.__setattr__(self, "_given", {name: value for name, value in given.items() if value is not None})
+
+    def __repr__(self) -> str:
+        return "Settings(" + ", ".join(f"{name}={value!r}" for name, value in self._given.items()) + ")"
+
+    def variable(self, name: str) -> str | None:
+        """An environment variable, or the same name in the named `.env` file; blank counts as not set."""
+        value = os.environ.get(name, "").strip()
+        if not value and name != "INSIGHTS_ENV_FILE" and self.env_file is not None:
+            value = _read_env_file(str(self.env_file)).get(name, "").strip()
+        return value or None
+
+    def key(self, *names: str) -> SecretStr | None:
+        """The first of these key settings that is set, e.g. `key("GEMINI_API_KEY", "GOOGLE_API_KEY")`."""
+        for name in names:
+            found = self._given.get(name) or secret(self.variable(name))
+            if found:
+                return found  # type: ignore[no-any-return]
+        return None
+
+    def __getattr__(self, name: str) -> SecretStr | None:
+        # Any provider's key, without a line here for each: a provider is one file, one row, one YAML.
+        if name.isupper() and not name.startswith("_"):
+            return self.key(name)
+        raise AttributeError(f"Settings has no {name!r}")
+
+    @property
+    def env_file(self) -> Path | None:
+        """The `.env` file that was named, or None."""
+        named = self._given.get("env_file") or os.environ.get("INSIGHTS_ENV_FILE", "").strip()
+        return Path(named) if named else None
+
+    @property
+    def config_dir(self) -> Path | None:
+        """The directory of the user's own configuration, or None."""
+        named = self._given.get("config_dir") or self.variable("INSIGHTS_CONFIG_DIR")
+        return Path(named) if named else None
+
+    @property
+    def cache(self) -> bool:
+        """Whether answers are cached when the call doesn't say."""
+        return self._flag("cache", default=True)
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where answers are cached."""
+        named = self._given.get("cache_dir") or self.variable("INSIGHTS_CACHE_DIR")
+        if named:
+            return Path(named)
+        from platformdirs import user_cache_path
+
+        return user_cache_path("insights-llm", appauthor=False)
+
+    @property
+    def timeout(self) -> float:
+        """Seconds for a whole call."""
+        return self._number("timeout", DEFAULT_TIMEOUT, above=0.0)
+
+    @property
+    def timeout_given(self) -> bool:
+        """Whether a timeout was set here or in the environment, so that a provider's own default doesn't apply."""
+        return "timeout" in self._given or self.variable("INSIGHTS_TIMEOUT") is not None
+
+    @property
+    def num_retries(self) -> int:
+        """Retries per candidate after the first attempt."""
+        return int(self._number("num_retries", DEFAULT_NUM_RETRIES, above=-1))
+
+    @property
+    def drop_params(self) -> bool:
+        """Whether parameters a provider can't do are dropped."""
+        return self._flag("drop_params", default=False)
+
+    def _flag(self, name: str, *, default: bool) -> bool:
+        if name in self._given:
+            return bool(self._given[name])
+        text = (self.variable(variable := f"INSIGHTS_{name.upper()}") or "").lower()
+        if text and text not in _TRUE | _FALSE:
+            raise ConfigError(f"{variable}={text!r} is neither yes nor no", hint=f"set {variable}=1 or {variable}=0")
+        return text in _TRUE if text else default
+
+    def _number(self, name: str, default: float, *, above: float) -> float:
+        value = self._given.get(name, self.variable(variable := f"INSIGHTS_{name.upper()}"))
+        if value is None:
+            return default
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = above
+        if not number > above:
+            raise ConfigError(f"{name}={value!r} is not a number above {above:g}", hint=f"correct {name} / {variable}")
+        return number
+

@@ -1,0 +1,74 @@
+"""Where a cassette steps in between a call and the network.
+
+Every request of insights passes the performers in `adapters.models.http`, whichever HTTP stack they use and whether they
+block or await; they ask here first. So one small interface serves all of them, and nothing has to be patched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from insights.core.effects import WireCall
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A response as it was recorded: decompressed, in the pieces it came in."""
+
+    status: int
+    headers: dict[str, str]
+    pieces: list[bytes]
+
+
+class Interceptor(Protocol):
+    """What a cassette is, seen from the wire."""
+
+    recording: bool
+
+    def replay(self, call: WireCall) -> Recorded | None:
+        """The recorded response, or None to let the request go out.
+
+        Raises:
+            CassetteMissingError: there is none, and the request must not go out.
+        """
+
+    def record(self, call: WireCall, response: Recorded) -> None:
+        """Keeps a response that came from the network."""
+
+
+# A plain stack, not a context variable: threads started inside `with use_cassette(...)` must be covered too.
+_stack: list[Interceptor] = []
+
+
+@contextmanager
+def installed(interceptor: Interceptor) -> Iterator[None]:
+    """Puts an interceptor in the way of every request until the block ends."""
+    _stack.append(interceptor)
+    try:
+        yield
+    finally:
+        _stack.remove(interceptor)
+
+
+def active() -> bool:
+    """Whether a cassette is in use."""
+    return bool(_stack)
+
+
+def recording() -> bool:
+    """Whether responses from the network are wanted."""
+    return bool(_stack) and _stack[-1].recording
+
+
+def replay(call: WireCall) -> Recorded | None:
+    """What the innermost interceptor has for this request; None without one."""
+    return _stack[-1].replay(call) if _stack else None
+
+
+def record(call: WireCall, status: int, headers: dict[str, str], pieces: list[bytes]) -> None:
+    """Gives a response to the innermost interceptor."""
+    if _stack:
+        _stack[-1].record(call, Recorded(status, headers, pieces))

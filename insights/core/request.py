@@ -1,0 +1,208 @@
+"""One immutable `ChatRequest`, and its canonical JSON, computed once.
+
+Whatever the caller wrote (a prompt string, dicts, pydantic messages; Python functions as tools; a pydantic class as
+`response_format`) becomes plain OpenAI-shaped JSON here, so that everything behind this point sees one form.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+from insights.core.errors import BadRequestError, UnsupportedParamsError
+
+# OpenAI's chat completions parameters (API reference, "Create chat completion"), less `model`, `messages` and `stream`,
+# and the two that litellm added to the vocabulary: `thinking` and `web_search_options` for all providers.
+OPENAI_PARAMS: Final = frozenset(
+    """audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens metadata
+    modalities n parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_retention reasoning_effort
+    response_format safety_identifier seed service_tier stop store stream_options temperature thinking tool_choice tools
+    top_logprobs top_p user verbosity web_search_options""".split()
+)
+
+# Values that ask for nothing but the provider's default by OpenAI's reference: leaving such a parameter out keeps the
+# request's meaning, so no provider needs to support it.
+NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "n": (1,),
+    "parallel_tool_calls": (True,),
+    "response_format": ({"type": "text"},),
+    "service_tier": ("auto",),
+    "store": (False,),
+    "stop": ([],),
+    "temperature": (1,),
+    "tool_choice": ("auto",),
+    "tools": ([],),
+    "top_p": (1,),
+    "metadata": ({},),
+    "modalities": (["text"],),
+}
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """What is asked, in canonical form, before it is known which provider gets it.
+
+    `messages` and `params` are plain JSON data. `parse_as` is the class to read the answer with (`dict` for a bare JSON
+    schema); it is no part of the request itself, its schema is.
+    """
+
+    model: str
+    messages: Sequence[Mapping[str, Any]] = field(repr=False)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    stream: bool = False
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    parse_as: Any = None
+
+    @cached_property
+    def canonical(self) -> str:
+        """Canonical JSON of all that can change the answer, the model name and the headers aside."""
+        return canonical_json({"messages": self.messages, "params": self.params, "extra_body": self.extra_body})
+
+
+def canonical_json(data: Any) -> str:
+    """JSON with sorted keys and no white space: equal data gives equal text.
+
+    >>> canonical_json({"b": 1, "a": [True]})
+    '{"a":[true],"b":1}'
+    """
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def build_request(
+    model: str,
+    messages: Any,
+    params: Mapping[str, Any],
+    *,
+    stream: bool = False,
+    extra_body: Mapping[str, Any] | None = None,
+    extra_headers: Mapping[str, str] | None = None,
+) -> ChatRequest:
+    """The request as `completion` was called.
+
+    Args:
+        model: the model's name, as written.
+        messages: a prompt string, one message, or a list of OpenAI messages (dicts or pydantic models).
+        params: the call's remaining keyword arguments; None means "not given".
+
+    Raises:
+        BadRequestError: something that isn't JSON, or isn't a message.
+    """
+    given = {name: value for name, value in params.items() if value is not None}
+    parse_as: Any = None
+    if "response_format" in given:
+        from insights.core.schemas import response_format
+
+        given["response_format"], parse_as = response_format(given["response_format"])
+    if "tools" in given:
+        from insights.core.schemas import tool_schema
+
+        given["tools"] = [tool_schema(tool) for tool in as_list(given["tools"], "tools")]
+    return ChatRequest(
+        model=model.strip(),
+        messages=normal_messages(messages),
+        params={name: plain(value, name) for name, value in given.items()},
+        stream=bool(stream),
+        extra_body=plain(dict(extra_body or {}), "extra_body"),
+        extra_headers={str(name): str(value) for name, value in (extra_headers or {}).items()},
+        parse_as=parse_as,
+    )
+
+
+def as_list(value: Any, name: str) -> list[Any]:
+    """A list argument; a single string or mapping there is a mistake that would otherwise be read letter by letter."""
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise BadRequestError(f"{name} must be a list, got {type(value).__name__}")
+    return list(value)
+
+
+def normal_messages(messages: Any) -> list[dict[str, Any]]:
+    """Messages as plain dicts; a string is one user message.
+
+    >>> normal_messages("Hello")
+    [{'role': 'user', 'content': 'Hello'}]
+    """
+    if isinstance(messages, str):
+        return [{"role": "user", "content": messages}]
+    if isinstance(messages, Mapping) or hasattr(messages, "model_dump"):
+        messages = [messages]
+    found = [_message(item, index) for index, item in enumerate(as_list(messages, "messages"))]
+    if not found:
+        raise BadRequestError("messages is empty", hint="pass a prompt string or at least one message")
+    return found
+
+
+def _message(item: Any, index: int) -> dict[str, Any]:
+    if hasattr(item, "model_dump"):
+        item = item.model_dump(exclude_none=True)
+    if not isinstance(item, Mapping):
+        raise BadRequestError(
+            f"messages[{index}] must be a message, got {type(item).__name__}",
+            hint="a message is {'role': 'user', 'content': '...'}",
+        )
+    if not isinstance(item.get("role"), str):
+        raise BadRequestError(f"messages[{index}] has no 'role'", hint="roles are system, developer, user, assistant, tool")
+    data: dict[str, Any] = plain(item, f"messages[{index}]")
+    # None says "not there"; only an assistant's empty content is spelled out, because OpenAI wants the key with tool calls.
+    return {name: value for name, value in data.items() if value is not None or name == "content"}
+
+
+def plain(value: Any, where: str) -> Any:
+    """`value` as JSON data: pydantic models dumped, tuples and sets as lists, everything copied.
+
+    Raises:
+        BadRequestError: something with no JSON form, or NaN and infinities, which JSON doesn't have.
+    """
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):
+            raise BadRequestError(f"{where} is {value!r}, which JSON can't say")
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, (set, frozenset)):
+        return sorted(plain(item, where) for item in value)
+    dump: Callable[..., Any] | None = getattr(value, "model_dump", None)
+    if callable(dump):
+        return plain(dump(mode="json", exclude_none=True), where)
+    raise BadRequestError(
+        f"{where} is a {type(value).__name__}, which has no JSON form",
+        hint="images and files go in as data: URLs (base64)" if isinstance(value, bytes) else None,
+    )
+
+
+def check_names(names: Iterable[str], native: Iterable[str], provider: str, options: Iterable[str]) -> None:
+    """Refuses misspelt parameters. Names near to no known one go through: they are the provider's own.
+
+    Args:
+        names: the parameters of the request.
+        native: the provider's own parameters, known to be right.
+        options: the other keyword arguments of `completion`, for the suggestion.
+
+    Raises:
+        UnsupportedParamsError: naming the parameter and the nearest right one.
+    """
+    known = OPENAI_PARAMS | frozenset(native)
+    for name in names:
+        if name in known:
+            continue
+        near = difflib.get_close_matches(name, sorted(known | frozenset(options)), n=1, cutoff=0.75)
+        if near:
+            error = UnsupportedParamsError(
+                f"there is no parameter {name!r}",
+                provider=provider,
+                hint=f"did you mean {near[0]!r}? A parameter of {provider}'s own may also go in extra_body",
+            )
+            error.params = (name,)
+            raise error

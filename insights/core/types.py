@@ -1,0 +1,281 @@
+"""What an answer is: OpenAI's shapes under litellm's names, plus what insights adds (cost, provider, cached, trace).
+
+Every model allows attribute and item access, keeps fields it doesn't know, and survives
+`Model.model_validate_json(x.model_dump_json())` unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+
+from insights.core.display import answer_markdown
+from insights.core.errors import APIResponseValidationError
+
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
+
+
+class Model(BaseModel):
+    """Base of all answer types: `x.field`, `x["field"]`, `x.get("field")` and `"field" in x` mean the same."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return getattr(self, name)
+        except AttributeError:
+            raise KeyError(name) from None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
+
+    def __contains__(self, name: str) -> bool:
+        return name in type(self).model_fields or name in (self.model_extra or {})
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """`x[name]`, or `default` where there is no such field."""
+        return self[name] if name in self else default
+
+    def keys(self) -> list[str]:
+        """The names of all fields, the provider's own included."""
+        return [*type(self).model_fields, *(self.model_extra or {})]
+
+
+class Function(Model):
+    """What a tool call calls. `arguments` is a JSON string, as the model wrote it."""
+
+    name: str | None = None
+    arguments: str = ""
+
+
+class ToolCall(Model):
+    """One call of a tool that the model asks for."""
+
+    id: str | None = None
+    type: str = "function"
+    function: Function = Field(default_factory=Function)
+
+
+class Message(Model):
+    """An answer's message. Give it back in `messages` as it is to go on with the conversation."""
+
+    role: str = "assistant"
+    content: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+
+
+class Choices(Model):
+    """One of the `n` answers."""
+
+    index: int = 0
+    finish_reason: str | None = None
+    message: Message = Field(default_factory=Message)
+    logprobs: dict[str, Any] | None = None
+
+
+class PromptTokensDetails(Model):
+    """What the prompt tokens consist of. All of these are contained in `Usage.prompt_tokens`."""
+
+    cached_tokens: int = 0
+    cache_creation_tokens: int = 0
+    cache_creation_1h_tokens: int = 0
+    audio_tokens: int = 0
+
+
+class CompletionTokensDetails(Model):
+    """What the completion tokens consist of. All of these are contained in `Usage.completion_tokens`."""
+
+    reasoning_tokens: int = 0
+    audio_tokens: int = 0
+
+
+class Usage(Model):
+    """Tokens, by OpenAI's convention for every provider: cached tokens count as prompt, reasoning as completion."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+    prompt_tokens_details: PromptTokensDetails = Field(default_factory=PromptTokensDetails)
+    completion_tokens_details: CompletionTokensDetails = Field(default_factory=CompletionTokensDetails)
+
+
+class Cost(Model):
+    """What a call cost, in USD, exact. `float(cost)` and `str(cost)` work; the buckets add up to `total`.
+
+    `saved` is what a cached answer would have cost. `price_source` and `price_date` say where the prices come from.
+    """
+
+    total: Decimal = Decimal(0)
+    input: Decimal = Decimal(0)
+    cached_input: Decimal = Decimal(0)
+    cache_write: Decimal = Decimal(0)
+    output: Decimal = Decimal(0)
+    reasoning: Decimal = Decimal(0)
+    audio: Decimal = Decimal(0)
+    request: Decimal = Decimal(0)
+    saved: Decimal = Decimal(0)
+    currency: str = "USD"
+    price_source: str | None = None
+    price_date: str | None = None
+
+    def __float__(self) -> float:
+        return float(self.total)
+
+    def __str__(self) -> str:
+        return f"${self.total.normalize():f}"
+
+
+class Attempt(Model):
+    """One request to one provider, or the reason why there was none.
+
+    `started` is a Unix time, `duration`, `waited` and `time_to_first_token` are seconds. `decision` says what came of
+    it: `answer`, `retry`, `next` (the next candidate), `skip` (nothing was sent) or `stop`.
+    """
+
+    model: str
+    provider: str
+    started: float
+    waited: float = 0.0
+    duration: float = 0.0
+    time_to_first_token: float | None = None
+    status_code: int | None = None
+    error: str | None = None
+    message: str | None = None
+    decision: str = "answer"
+
+
+class Trace(Model):
+    """How an answer came about: `cache` (`hit`, `miss`, `off` and why), every attempt, and notes such as dropped params."""
+
+    attempts: list[Attempt] = Field(default_factory=list)
+    cache: str = "off"
+    notes: list[str] = Field(default_factory=list)
+    duration: float = 0.0
+
+    def __str__(self) -> str:
+        lines = [f"cache: {self.cache}"]
+        for a in self.attempts:
+            outcome = f"{a.error} {a.status_code or ''}".rstrip() if a.error else f"ok {a.status_code or ''}".rstrip()
+            lines.append(f"{a.provider}/{a.model}: {outcome} after {a.duration:.2f} s -> {a.decision}")
+        return "\n".join(lines + [f"note: {note}" for note in self.notes])
+
+
+class ModelResponse(Model):
+    """One answer.
+
+    `text` is the first choice's text, `parsed` the object asked for by `response_format`. `cost` is None when no price is
+    known. `provider` and `model` say who answered, `cached` whether it came from the cache, `trace` how it came about.
+    """
+
+    id: str | None = None
+    object: str = "chat.completion"
+    created: int = 0
+    model: str | None = None
+    choices: list[Choices] = Field(default_factory=list)
+    usage: Usage | None = None
+    provider: str | None = None
+    cached: bool = False
+    cost: Cost | None = None
+    trace: Trace = Field(default_factory=Trace)
+
+    # Not a field: a class is no part of an answer's JSON.
+    _parse_as: Any = PrivateAttr(default=None)
+
+    @property
+    def text(self) -> str:
+        """The text of the first choice; empty when there is none."""
+        return (self.choices[0].message.content or "") if self.choices else ""
+
+    @property
+    def cost_saved(self) -> Decimal:
+        """USD that the cache saved; 0 when the answer isn't from the cache."""
+        return self.cost.saved if self.cost else Decimal(0)
+
+    @property
+    def parsed(self) -> Any:
+        """The object `response_format` asked for: an instance of its pydantic class, or plain JSON data for a schema.
+
+        Raises:
+            APIResponseValidationError: the text isn't JSON, or doesn't fit the class.
+        """
+        if self._parse_as is None:
+            return None
+        try:
+            if self._parse_as is dict:
+                return json.loads(self.text)
+            return self._parse_as.model_validate_json(self.text)
+        except (ValueError, ValidationError) as error:
+            raise APIResponseValidationError(
+                f"the answer isn't what response_format asks for: {error}",
+                provider=self.provider,
+                model=self.model,
+                hint="ask again, or read r.text; finish_reason is "
+                f"{self.choices[0].finish_reason if self.choices else None!r}",
+            ) from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ModelResponse) and self.model_dump() == other.model_dump()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        text = self.text if len(self.text) <= 60 else self.text[:59] + "…"
+        cost = "unknown" if self.cost is None else str(self.cost)
+        return f"ModelResponse(model={self.model!r}, text={text!r}, cost={cost}, cached={self.cached})"
+
+    def _repr_markdown_(self) -> str:
+        return answer_markdown(self)
+
+
+class Delta(Model):
+    """What a chunk adds to a message."""
+
+    role: str | None = None
+    content: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+
+
+class StreamingChoices(Model):
+    """A chunk's part of one of the `n` answers."""
+
+    index: int = 0
+    delta: Delta = Field(default_factory=Delta)
+    finish_reason: str | None = None
+    logprobs: dict[str, Any] | None = None
+
+
+class Chunk(Model):
+    """One piece of a streamed answer (OpenAI's `chat.completion.chunk`). `text` is what it adds to the first choice."""
+
+    id: str | None = None
+    object: str = "chat.completion.chunk"
+    created: int = 0
+    model: str | None = None
+    choices: list[StreamingChoices] = Field(default_factory=list)
+    usage: Usage | None = None
+
+    @property
+    def text(self) -> str:
+        """The text this chunk adds to the first choice; empty when it adds none."""
+        return "".join(choice.delta.content or "" for choice in self.choices if choice.index == 0)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def walk_deltas(chunks: list[Chunk]) -> Iterator[tuple[Chunk, StreamingChoices]]:
+    """Every choice of every chunk, in order."""
+    for chunk in chunks:
+        for choice in chunk.choices:
+            yield chunk, choice

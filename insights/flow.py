@@ -1,0 +1,281 @@
+"""The way of one call, written once for sync and async, streamed and not.
+
+    chain -> cache -> attempt -> judge -> price -> store
+
+`call(plan)` is a generator of effects (`insights.core.effects`) that returns a `ModelResponse`; for a streamed call it yields
+`Emit(chunk)` on the way. Retry, fallback, cache and price are decided here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from insights.cache.key import cache_key, key_fields
+from insights.cache.store import Store, pack, unpack
+from insights.catalog.pricing import price_of
+from insights.core.effects import Emit, FlowGenerator, Opened, Sleep
+from insights.core.errors import (
+    AllModelsFailedError,
+    APIError,
+    CacheMissError,
+    ConfigError,
+    ContentPolicyViolationError,
+    ContextWindowExceededError,
+    EmptyResponseError,
+    InsightsError,
+    MissingKeyError,
+    Timeout,
+)
+from insights.core.request import ChatRequest
+from insights.routing.fallback import Fallbacks, moves_on
+from insights.routing.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from insights.adapters.models.base import LiteLLMChatModel
+    from insights.adapters.models.egress import Endpoint
+    from insights.core.types import Attempt, ModelResponse, Trace
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may answer: its adapter is made when its turn comes, so that one broken fallback harms no call."""
+
+    name: str
+    make: Callable[[], LiteLLMChatModel]
+    request: ChatRequest
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One call, decided: whom to ask in which order, until when, and with which cache."""
+
+    candidates: Sequence[Candidate]
+    add: Callable[[str], Candidate]
+    """Makes a candidate of a name from `fallback.yaml`."""
+    fallbacks: Fallbacks
+    retry: RetryPolicy
+    timeout: float
+    drop_params: bool = False
+    store: Store | None = None
+    read_cache: bool = True
+    only_cache: bool = False
+    cache_note: str = "off"
+    namespace: str = ""
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass
+class _State:
+    """What a call has been through so far."""
+
+    plan: Plan
+    trace: Trace
+    started: float
+    failures: list[InsightsError] = field(default_factory=list)
+    tried: list[str] = field(default_factory=list)
+    committed: bool = False
+    """Whether the caller has seen content of a stream: from then on nobody else may answer."""
+
+    @property
+    def left(self) -> float:
+        return self.started + self.plan.timeout - self.plan.clock()
+
+
+def call(plan: Plan) -> FlowGenerator[ModelResponse]:
+    """The way of one call.
+
+    Raises:
+        InsightsError: the candidate's own error where there was one candidate, or an error that no other candidate mends;
+            `AllModelsFailedError` where a chain failed. Each carries `trace`.
+    """
+    from insights.core.types import Trace
+
+    state = _State(plan, Trace(cache=plan.cache_note), plan.clock())
+    queue = list(plan.candidates)
+    try:
+        while True:
+            try:
+                found = yield from _candidate(state, queue.pop(0))
+                state.trace.duration = plan.clock() - state.started
+                found.trace = state.trace
+                return found
+            except InsightsError as error:
+                state.failures.append(error)
+                queue = _following(state, error, queue)
+                if not queue:
+                    raise _final(state) from None
+                if state.trace.attempts and state.trace.attempts[-1].decision == "stop":
+                    state.trace.attempts[-1].decision = "next"
+    except InsightsError as error:
+        state.trace.duration = plan.clock() - state.started
+        error.trace = state.trace
+        raise
+
+
+def _following(state: _State, error: InsightsError, queue: list[Candidate]) -> list[Candidate]:
+    """Who is asked after this error: the rest of the chain, a list of its own for the kind of error, or nobody."""
+    if state.committed or state.left <= 0:
+        return []
+    if isinstance(error, ContextWindowExceededError | ContentPolicyViolationError):
+        return [state.plan.add(name) for name in state.plan.fallbacks.because_of(error) if name not in state.tried]
+    if isinstance(error, MissingKeyError) or (isinstance(error, APIError) and moves_on(error)):
+        return queue
+    return queue if isinstance(error, ConfigError) and len(state.failures) > 1 else []
+
+
+def _final(state: _State) -> InsightsError:
+    """The one error, or all of them. Words already shown are followed by what stopped them, not by older failures."""
+    last = state.failures[-1]
+    if len(state.failures) == 1 or state.committed:
+        return last
+    return AllModelsFailedError(f"all {len(state.failures)} models failed", state.failures)
+
+
+def _candidate(state: _State, candidate: Candidate) -> FlowGenerator[ModelResponse]:
+    """One candidate: its cached answer, or as many attempts as the policy allows."""
+    plan = state.plan
+    state.tried.append(candidate.name)
+    model = candidate.make()
+    request = candidate.request
+    key = _key(plan, model, request)
+    if key is not None and plan.store is not None and plan.read_cache:
+        stored = plan.store.get(key)
+        data = None if stored is None else unpack(stored)
+        if data is not None:
+            found = _hit(data, request)
+            state.trace.cache = "hit"
+            yield from _replayed(found, request)
+            return found
+        state.trace.cache = "miss: no answer is stored for this request"
+    if plan.only_cache:
+        raise CacheMissError(f"no answer is stored for this request to {model.provider}/{model.upstream}", hint="call once without cache='only'")
+    try:
+        where = model.check(request)
+    except MissingKeyError as error:
+        _skipped(state, model, error)
+        raise
+    number = 0
+    while True:
+        number += 1
+        attempt = _begin(state, model)
+        begun = plan.clock()
+        try:
+            found = yield from _attempt(state, model, request, where, attempt)
+        except APIError as error:
+            attempt.duration = plan.clock() - begun
+            attempt.error, attempt.message, attempt.status_code = type(error).__name__, error.message, error.status_code
+            wait = None if state.committed else plan.retry.wait(error, number, state.left)
+            attempt.decision = "stop" if wait is None else "retry"
+            if wait is None:
+                raise
+        else:
+            attempt.duration = plan.clock() - begun
+            attempt.status_code = 200
+            _finish(found, model, request)
+            state.trace.notes.extend(found.trace.notes)
+            if key is not None and plan.store is not None and storable(found):
+                plan.store.set(key, pack(found.model_dump_json(exclude={"trace"})))
+            return found
+        yield Sleep(wait)
+        state.trace.attempts[-1].waited = wait
+
+
+def _attempt(
+    state: _State, model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, attempt: Attempt
+) -> FlowGenerator[ModelResponse]:
+    from insights.adapters.models.base import Progress
+
+    plan = state.plan
+    if state.left <= 0:
+        raise Timeout("no time is left for another attempt", provider=model.provider, model=model.upstream)
+    until = state.started + plan.timeout
+    if not request.stream:
+        found = yield from model.attempt(request, where, until=until, drop_params=plan.drop_params)
+        judge(found)
+        return found
+    progress = Progress()
+    begun = plan.clock()
+    try:
+        found = yield from model.attempt_stream(request, where, until=until, drop_params=plan.drop_params, progress=progress)
+        judge(found)
+    finally:
+        state.committed = progress.content
+    for chunk in progress.held:
+        yield Emit(chunk)
+    attempt.time_to_first_token = None if progress.first is None else max(progress.first - begun, 0.0)
+    return found
+
+
+def _begin(state: _State, model: LiteLLMChatModel) -> Attempt:
+    from insights.core.types import Attempt
+
+    attempt = Attempt(model=model.upstream, provider=model.provider, started=time.time())
+    state.trace.attempts.append(attempt)
+    return attempt
+
+
+def _skipped(state: _State, model: LiteLLMChatModel, error: MissingKeyError) -> None:
+    attempt = _begin(state, model)
+    attempt.decision, attempt.error, attempt.message = "skip", type(error).__name__, error.message
+
+
+def judge(found: ModelResponse) -> None:
+    """Refuses an answer that says nothing although the provider calls it finished.
+
+    Raises:
+        EmptyResponseError: nothing in it, and no reason why.
+    """
+    for choice in found.choices:
+        message = choice.message
+        said = message.content or message.tool_calls or message.refusal or message.get("audio") or message.get("images")
+        if said or message.get("function_call") or choice.finish_reason not in ("stop", None):
+            return
+    raise EmptyResponseError("the answer is empty", provider=found.provider, model=found.model, status_code=200)
+
+
+def storable(found: ModelResponse) -> bool:
+    """Whether an answer may serve again: finished by the provider's own word, and not filtered."""
+    return bool(found.choices) and all(c.finish_reason in ("stop", "length", "tool_calls", "function_call") for c in found.choices)
+
+
+def _finish(found: ModelResponse, model: LiteLLMChatModel, request: ChatRequest) -> None:
+    found._parse_as = request.parse_as
+    info = model.info
+    if found.usage is not None and info is not None:
+        found.cost = price_of(info, found.usage)
+    if found.cost is None:
+        found.trace.notes.append(f"no price is known for {model.provider}/{model.upstream}")
+
+
+def _key(plan: Plan, model: LiteLLMChatModel, request: ChatRequest) -> str | None:
+    if plan.store is None:
+        return None
+    fields = key_fields(
+        request, provider=model.provider, model=model.model_id, base=model.base, options=model.given, namespace=plan.namespace
+    )
+    return cache_key({**fields, "drop_params": plan.drop_params})
+
+
+def _hit(stored: bytes, request: ChatRequest) -> ModelResponse:
+    """A fresh object for each hit: what a caller does to it changes nothing that is stored."""
+    from insights.core.types import Cost, ModelResponse
+
+    found = ModelResponse.model_validate_json(stored)
+    found.cached = True
+    found._parse_as = request.parse_as
+    if found.cost is not None:
+        found.cost = Cost(saved=found.cost.total, price_source=found.cost.price_source, price_date=found.cost.price_date)
+    return found
+
+
+def _replayed(found: ModelResponse, request: ChatRequest) -> FlowGenerator[None]:
+    if request.stream:
+        from insights.adapters.models.base import chunks_of
+
+        yield Opened()
+        for chunk in chunks_of(found):
+            yield Emit(chunk)
+
