@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from insights._version import __version__
+from insights._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from insights.cassettes.use import use_cassette

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
@@ -77,12 +77,16 @@ class Client:
         return flow.result
 
     @overload
-    async def acompletion(self, model: str, messages: Any, *, stream: Literal[False] = False, **params: Any) -> ModelResponse: ...
+    async def acompletion(
+        self, model: str, messages: Any, *, stream: Literal[False] = False, **params: Any
+    ) -> ModelResponse: ...
     @overload
     async def acompletion(self, model: str, messages: Any, *, stream: Literal[True], **params: Any) -> AsyncStream: ...
     @overload
     async def acompletion(self, model: str, messages: Any, *, stream: bool, **params: Any) -> ModelResponse | AsyncStream: ...
-    async def acompletion(self, model: str, messages: Any, *, stream: bool = False, **params: Any) -> ModelResponse | AsyncStream:
+    async def acompletion(
+        self, model: str, messages: Any, *, stream: bool = False, **params: Any
+    ) -> ModelResponse | AsyncStream:
         """One answer, awaited. See `insights.acompletion`."""
         flow, include_usage = self._flow(model, messages, stream, params)
         if stream:
@@ -105,14 +109,17 @@ class Client:
 
     def _plan(self, model: str, messages: Any, stream: bool, params: dict[str, Any]) -> Plan:
         options = {name: params.pop(name, None) for name in _PLAN_OPTIONS}
-        place = {name: params.pop(name) for name in _PLACE_OPTIONS if name in params}
+        place: dict[str, Any] = {name: params.pop(name) for name in _PLACE_OPTIONS if name in params}
         extra = {name: params.pop(name, None) for name in ("extra_body", "extra_headers")}
         own = ModelFactory.adapter_class(Provider(self._route(model).provider)).options
         where = {name: params.pop(name) for name in own if name in params}
         request = build_request(model, messages, params, stream=stream, **extra)
-        first = self._candidate(request.model, request, {**place, **where})
+        first = self._candidate(request.model, request, place | where)
         config = read_fallbacks(self._catalog)
-        chain = [first, *(self._fallback(name, change, request, where) for name, change in self._chain(options, config, request))]
+        chain = [
+            first,
+            *(self._fallback(name, change, request, where) for name, change in self._chain(options, config, request)),
+        ]
         return Plan(
             candidates=chain,
             add=lambda name: self._fallback(name, {}, request, where),
@@ -129,7 +136,7 @@ class Client:
         return [(name, {}) for name in config.after(request.model, request.model.rpartition("/")[2]) if name != request.model]
 
     def _route(self, model: str) -> Route:
-        if not isinstance(model, str) or not model.strip():
+        if not isinstance(model, str) or not model.strip():  # type: ignore[redundant-expr]
             raise BadRequestError(f"model must be a name such as 'claude-haiku-4-5', got {model!r}")
         return ROUTER.route(model.strip(), self._catalog)
 
@@ -160,7 +167,9 @@ class Client:
 
     def _adapter(self, model_id: str, provider: str, options: Mapping[str, Any]) -> Any:
         taken = {name: value for name, value in options.items() if name in _PLACE_OPTIONS and value is not None}
-        model = ModelFactory._create_adapter(model_id, Provider(provider), settings=self.settings, catalog=self._catalog, **taken)
+        model = ModelFactory._create_adapter(
+            model_id, Provider(provider), settings=self.settings, catalog=self._catalog, **taken
+        )
         model.given = {name: value for name, value in options.items() if name in model.options and value is not None}
         return model
 
@@ -260,5 +269,3 @@ def explain_route(model: str, **options: Any) -> RouteExplanation:
         UnknownModelError: no provider is known for the name; lists the nearest known names.
     """
     return default_client().explain_route(model, **options)
-
-

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from insights.adapters.models.egress import endpoint
 from insights.core.errors import InsightsError
 from insights.core.request import ChatRequest
+import contextlib
 
 if TYPE_CHECKING:
     from insights.adapters.models.base import LiteLLMChatModel
@@ -37,7 +38,9 @@ class RouteExplanation:
     problem: str | None = None
 
     def __str__(self) -> str:
-        price = ", ".join(f"{name.removeprefix('cost_').removesuffix('_per_1k')} {value}" for name, value in self.prices.items())
+        price = ", ".join(
+            f"{name.removeprefix('cost_').removesuffix('_per_1k')} {value}" for name, value in self.prices.items()
+        )
         rows = {
             "model": f"{self.provider}/{self.model}",
             "rule": self.rule,
@@ -61,10 +64,8 @@ def explain(route: Route, model: LiteLLMChatModel, settings: Settings) -> RouteE
         url = lane.url(where.base, False)
     except InsightsError as error:
         problem = error.message
-        try:
+        with contextlib.suppress(InsightsError):
             url = model.url(model.base, False)
-        except InsightsError:
-            pass
     return RouteExplanation(
         model=model.upstream,
         provider=model.provider,

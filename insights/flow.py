@@ -151,7 +151,10 @@ def _candidate(state: _State, candidate: Candidate) -> FlowGenerator[ModelRespon
             return found
         state.trace.cache = "miss: no answer is stored for this request"
     if plan.only_cache:
-        raise CacheMissError(f"no answer is stored for this request to {model.provider}/{model.upstream}", hint="call once without cache='only'")
+        raise CacheMissError(
+            f"no answer is stored for this request to {model.provider}/{model.upstream}",
+            hint="call once without cache='only'",
+        )
     try:
         where = model.check(request)
     except MissingKeyError as error:
@@ -238,7 +241,9 @@ def judge(found: ModelResponse) -> None:
 
 def storable(found: ModelResponse) -> bool:
     """Whether an answer may serve again: finished by the provider's own word, and not filtered."""
-    return bool(found.choices) and all(c.finish_reason in ("stop", "length", "tool_calls", "function_call") for c in found.choices)
+    return bool(found.choices) and all(
+        c.finish_reason in ("stop", "length", "tool_calls", "function_call") for c in found.choices
+    )
 
 
 def _finish(found: ModelResponse, model: LiteLLMChatModel, request: ChatRequest) -> None:
@@ -254,7 +259,12 @@ def _key(plan: Plan, model: LiteLLMChatModel, request: ChatRequest) -> str | Non
     if plan.store is None:
         return None
     fields = key_fields(
-        request, provider=model.provider, model=model.model_id, base=model.base, options=model.given, namespace=plan.namespace
+        request,
+        provider=model.provider,
+        model=model.model_id,
+        base=model.base,
+        options=model.given,
+        namespace=plan.namespace,
     )
     return cache_key({**fields, "drop_params": plan.drop_params})
 
@@ -278,4 +288,3 @@ def _replayed(found: ModelResponse, request: ChatRequest) -> FlowGenerator[None]
         yield Opened()
         for chunk in chunks_of(found):
             yield Emit(chunk)
-

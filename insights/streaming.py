@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from insights.adapters.models.http import AsyncPerformer, SyncPerformer
 from insights.core.effects import Effect, Emit, Flow, StreamClosed, adrive, drive
 from insights.core.errors import InsightsError
+import contextlib
 
 if TYPE_CHECKING:
     from insights.core.types import Chunk, ModelResponse
@@ -69,7 +70,9 @@ class Stream(_Base):
 
     def __next__(self) -> Chunk:
         while not self._closed:
-            news, self._first = (self._first, None) if isinstance(self._first, Emit) else (drive(self._flow, self._performer), None)
+            news, self._first = (
+                (self._first, None) if isinstance(self._first, Emit) else (drive(self._flow, self._performer), None)
+            )
             if news is None:
                 self._closed = True
                 break
@@ -83,10 +86,8 @@ class Stream(_Base):
         self._closed = True
         if not self._flow.done:
             self._flow.fail(StreamClosed())
-            try:
+            with contextlib.suppress(StreamClosed):
                 drive(self._flow, self._performer)
-            except StreamClosed:
-                pass
 
     def __enter__(self) -> Stream:
         return self
@@ -130,14 +131,13 @@ class AsyncStream(_Base):
         self._closed = True
         if not self._flow.done:
             self._flow.fail(StreamClosed())
-            try:
+            with contextlib.suppress(StreamClosed):
                 await adrive(self._flow, self._performer)
-            except StreamClosed:
-                pass
 
     async def __aenter__(self) -> AsyncStream:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.aclose()
-

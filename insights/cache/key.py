@@ -14,7 +14,13 @@ _SECRET_WORDS: Final = ("key", "token", "secret", "credential", "authorization",
 
 
 def key_fields(
-    request: ChatRequest, *, provider: str, model: str, base: str, options: Mapping[str, Any] | None = None, namespace: str = ""
+    request: ChatRequest,
+    *,
+    provider: str,
+    model: str,
+    base: str,
+    options: Mapping[str, Any] | None = None,
+    namespace: str = "",
 ) -> dict[str, Any]:
     """Everything that can change the answer, and no key. `stream` is not in it: a streamed answer serves a plain call too."""
 

@@ -81,7 +81,9 @@ class DiskStore:
 
                 self._directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._directory.mkdir(mode=0o700, exist_ok=True)
-                self._cache = diskcache.Cache(str(self._directory), disk=_bytes_disk(), size_limit=SIZE_LIMIT, disk_min_file_size=2**62)
+                self._cache = diskcache.Cache(
+                    str(self._directory), disk=_bytes_disk(), size_limit=SIZE_LIMIT, disk_min_file_size=2**62
+                )
                 self._process = os.getpid()
                 for file in self._directory.iterdir():
                     file.chmod(0o600)
@@ -109,7 +111,9 @@ class DiskStore:
         if not self._broken:
             self._broken = True
             warnings.warn(
-                f"insights answers without its cache: {self._directory}: {type(error).__name__}: {error}", RuntimeWarning, stacklevel=2
+                f"insights answers without its cache: {self._directory}: {type(error).__name__}: {error}",
+                RuntimeWarning,
+                stacklevel=2,
             )
 
     def close(self) -> None:

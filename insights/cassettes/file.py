@@ -69,14 +69,17 @@ def read_cassette(path: Path) -> list[Interaction]:
         data = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506  # a safe loader
     except FileNotFoundError:
         raise CassetteError(
-            f"{path}: there is no such cassette", hint=f"record it: use_cassette({str(path)!r}, mode='record'), with a key set"
+            f"{path}: there is no such cassette",
+            hint=f"record it: use_cassette({str(path)!r}, mode='record'), with a key set",
         ) from None
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise CassetteError(f"{path}: can't be read: {type(error).__name__}: {error}", hint="record it again") from None
     try:
         return [_interaction(item) for item in data["interactions"]]
     except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
-        raise CassetteError(f"{path}: not a cassette in vcrpy's format ({type(error).__name__}: {error})", hint="record it again") from None
+        raise CassetteError(
+            f"{path}: not a cassette in vcrpy's format ({type(error).__name__}: {error})", hint="record it again"
+        ) from None
 
 
 def _interaction(item: Mapping[str, Any]) -> Interaction:
@@ -127,7 +130,9 @@ def write_cassette(path: Path, interactions: Sequence[Interaction], recorded_fro
     dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text = yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120)
     if redact(text) != text:
-        raise CassetteError(f"{path}: not written: something in it has the shape of a key", hint="take the key out of the request")
+        raise CassetteError(
+            f"{path}: not written: something in it has the shape of a key", hint="take the key out of the request"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -83,7 +83,9 @@ class use_cassette:
         CassetteMissingError: a request that isn't in the cassette.
     """
 
-    def __init__(self, path: str | os.PathLike[str], mode: str = "replay", *, recorded_from: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], mode: str = "replay", *, recorded_from: dict[str, str] | None = None
+    ) -> None:
         if mode not in MODES:
             raise BadRequestError(f"a cassette's mode is one of {', '.join(MODES)}, got {mode!r}")
         self._path = Path(path)
@@ -107,7 +109,9 @@ class use_cassette:
     async def __aenter__(self) -> Cassette:
         return self.__enter__()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: F) -> F:

@@ -78,7 +78,10 @@ def read_yaml(path: Path) -> Node:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ConfigError(
-            f"not YAML: {error.problem}", file=str(path), line=line, hint="check indentation (spaces, no tabs) and quotes"
+            f"not YAML: {error.problem}",
+            file=str(path),
+            line=line,
+            hint="check indentation (spaces, no tabs) and quotes",
         ) from None
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"not YAML: {error}", file=str(path)) from None
@@ -114,7 +117,9 @@ def _convert(node: Any, file: str, seen: set[int]) -> Node:
     return Node(table, file, line)
 
 
-def read_keys(table: Mapping[str, Node], readers: Mapping[str, Reader], what: str, skip: tuple[str, ...] = ()) -> dict[str, Any]:
+def read_keys(
+    table: Mapping[str, Node], readers: Mapping[str, Reader], what: str, skip: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Values of a table by their readers; an unknown key or a wrong value is an error with its place."""
     values: dict[str, Any] = {}
     for name, node in table.items():
@@ -124,7 +129,8 @@ def read_keys(table: Mapping[str, Node], readers: Mapping[str, Reader], what: st
         if reader is None:
             near = difflib.get_close_matches(name, [*readers, *skip], n=1, cutoff=0.5)
             raise node.error(
-                f"{what} has no key {name!r}", f"did you mean {near[0]!r}?" if near else "keys are: " + ", ".join([*readers, *skip])
+                f"{what} has no key {name!r}",
+                f"did you mean {near[0]!r}?" if near else "keys are: " + ", ".join([*readers, *skip]),
             )
         try:
             values[name] = reader(node.plain())
@@ -159,7 +165,7 @@ def _read_provider(path: Path, modified: int, name: str) -> tuple[dict[str, Any]
         raise root.error(f"the file must have one top-level key, {name!r}", f"it has: {', '.join(tables) or 'none'}")
     table = tables[name].mapping(f"provider {name!r}")
     values = read_keys(table, schema.PROVIDER_KEYS, "a provider", skip=("models",))
-    inherited = {key: values.pop(key) for key in ("source", "checked") if key in values}
+    inherited: dict[str, Any] = {key: values.pop(key) for key in ("source", "checked") if key in values}
     rows = table["models"].mapping("models") if "models" in table and table["models"].value is not None else {}
     return values, {model: _model(model, row, inherited) for model, row in rows.items()}
 

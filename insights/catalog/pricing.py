@@ -55,9 +55,6 @@ def price_of(info: ModelInfo, usage: Usage) -> Cost | None:
         + cost(audio_out, "cost_audio_output_per_1k", "cost_output_per_1k"),
         "request": prices.get("cost_per_request", Decimal(0)),
     }
-    return Cost(
-        total=sum(buckets.values(), Decimal(0)),
-        price_source=info.source,
-        price_date=info.checked.isoformat() if info.checked else None,
-        **buckets,
-    )
+    checked = info.checked.isoformat() if info.checked else None
+    about = {"total": sum(buckets.values(), Decimal(0)), "price_source": info.source, "price_date": checked}
+    return Cost.model_validate({**buckets, **about})

@@ -106,9 +106,9 @@ class Settings:
     def key(self, *names: str) -> SecretStr | None:
         """The first of these key settings that is set, e.g. `key("GEMINI_API_KEY", "GOOGLE_API_KEY")`."""
         for name in names:
-            found = self._given.get(name) or secret(self.variable(name))
+            found: SecretStr | None = self._given.get(name) or secret(self.variable(name))
             if found:
-                return found  # type: ignore[no-any-return]
+                return found
         return None
 
     def __getattr__(self, name: str) -> SecretStr | None:
@@ -183,4 +183,3 @@ class Settings:
         if not number > above:
             raise ConfigError(f"{name}={value!r} is not a number above {above:g}", hint=f"correct {name} / {variable}")
         return number
-

@@ -73,9 +73,7 @@ class InsightsError(Exception):
 class ConfigError(InsightsError):
     """A setting or a configuration file is wrong. `file` and `line` (from 1) say where, when it is a file."""
 
-    def __init__(
-        self, message: str = "", *, file: str | None = None, line: int | None = None, hint: str | None = None
-    ) -> None:
+    def __init__(self, message: str = "", *, file: str | None = None, line: int | None = None, hint: str | None = None) -> None:
         where = f"{file}:{line}: " if file and line else f"{file}: " if file else ""
         super().__init__(where + message, hint=hint)
         self.file = file

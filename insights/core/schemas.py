@@ -28,7 +28,10 @@ def response_format(value: Any) -> tuple[Any, Any]:
     if kind in ("json_schema", "json_object", "text"):
         return dict(value), (None if kind == "text" else dict)
     if kind == "object" or "properties" in value or "$ref" in value:
-        return {"type": "json_schema", "json_schema": {"name": str(value.get("title", "answer")), "schema": dict(value)}}, dict
+        return {
+            "type": "json_schema",
+            "json_schema": {"name": str(value.get("title", "answer")), "schema": dict(value)},
+        }, dict
     raise BadRequestError(
         f"response_format has type {kind!r}", hint="use text, json_object, json_schema, or give the JSON schema itself"
     )
@@ -114,7 +117,7 @@ def parameters_schema(function: Callable[..., Any]) -> dict[str, Any]:
             )
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[name] = (parameter.annotation, Field(default, description=about.get(name)))
-    schema = create_model(function.__name__, **fields).model_json_schema()
+    schema: dict[str, Any] = create_model(function.__name__, **fields).model_json_schema()
     for item in schema.get("properties", {}).values():
         item.pop("title", None)
     schema.setdefault("properties", {})

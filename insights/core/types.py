@@ -38,7 +38,7 @@ class Model(BaseModel):
 
     def get(self, name: str, default: Any = None) -> Any:
         """`x[name]`, or `default` where there is no such field."""
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401
 
     def keys(self) -> list[str]:
         """The names of all fields, the provider's own included."""
@@ -215,11 +215,10 @@ class ModelResponse(Model):
                 f"the answer isn't what response_format asks for: {error}",
                 provider=self.provider,
                 model=self.model,
-                hint="ask again, or read r.text; finish_reason is "
-                f"{self.choices[0].finish_reason if self.choices else None!r}",
+                hint=f"ask again, or read r.text; finish_reason is {self.choices[0].finish_reason if self.choices else None!r}",
             ) from None
 
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other: Any) -> bool:
         return isinstance(other, ModelResponse) and self.model_dump() == other.model_dump()
 
     __hash__ = None  # type: ignore[assignment]

@@ -64,7 +64,10 @@ def read_fallbacks(catalog: Catalog) -> Fallbacks:
         for name, node in read_yaml(path).mapping("fallback.yaml").items():
             if name not in KEYS:
                 near = difflib.get_close_matches(name, KEYS, n=1)
-                raise node.error(f"fallback.yaml has no key {name!r}", f"did you mean {near[0]!r}?" if near else f"keys are: {', '.join(KEYS)}")
+                raise node.error(
+                    f"fallback.yaml has no key {name!r}",
+                    f"did you mean {near[0]!r}?" if near else f"keys are: {', '.join(KEYS)}",
+                )
             if name == "models":
                 values[name] = {m: _names(row) for m, row in node.mapping("models").items()} if node.value is not None else {}
             else:

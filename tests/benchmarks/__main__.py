@@ -49,9 +49,7 @@ def table(results: Mapping[str, float], baseline: str) -> str:
     """One line for each result, with its ratio to the baseline."""
     width = max(map(len, results))
     lines = [f"{'':{width}}  {'ms':>8}  {'x ' + baseline:>16}"]
-    lines += [
-        f"{name:{width}}  {value * 1000:8.1f}  {value / results[baseline]:16.3f}" for name, value in results.items()
-    ]
+    lines += [f"{name:{width}}  {value * 1000:8.1f}  {value / results[baseline]:16.3f}" for name, value in results.items()]
     return "\n".join(lines)
 
 

@@ -49,9 +49,7 @@ def _messages(message: Any) -> list[Json]:
     if message.get("role") == "assistant":
         calls = [tool_call(b.get("id"), b.get("name"), b.get("input")) for b in blocks if b.get("type") == "tool_use"]
         return [assistant([b["text"] for b in blocks if b.get("type") == "text"], calls)]
-    results = [
-        tool_result(b.get("tool_use_id"), _text(b.get("content"))) for b in blocks if b.get("type") == "tool_result"
-    ]
+    results = [tool_result(b.get("tool_use_id"), _text(b.get("content"))) for b in blocks if b.get("type") == "tool_result"]
     parts = [part for part in map(_part, blocks) if part]
     if not parts and results:
         return results

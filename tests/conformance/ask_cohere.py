@@ -73,9 +73,7 @@ def _version_1(body: Json) -> Asked:
         asked.messages.append({"role": "system", "content": body["preamble"]})
     for turn in body.get("chat_history") or ():
         if turn.get("message"):
-            asked.messages.append(
-                {"role": _ROLES.get(str(turn.get("role")).upper(), "user"), "content": turn["message"]}
-            )
+            asked.messages.append({"role": _ROLES.get(str(turn.get("role")).upper(), "user"), "content": turn["message"]})
     asked.messages.append({"role": "user", "content": body.get("message") or "hello"})
     if body.get("tools"):
         asked.params["tools"] = [_tool(tool) for tool in body["tools"]]

@@ -119,9 +119,7 @@ def _add_tools(asked: Asked, body: Json) -> None:
     if not declared:
         return
     asked.params["tools"] = [
-        function_tool(
-            f.get("name"), f.get("description"), lower_types(f.get("parameters")) or f.get("parametersJsonSchema")
-        )
+        function_tool(f.get("name"), f.get("description"), lower_types(f.get("parameters")) or f.get("parametersJsonSchema"))
         for f in declared
     ]
     choice = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}

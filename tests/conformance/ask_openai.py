@@ -108,9 +108,7 @@ def _add_tools(asked: Asked, body: Json) -> None:
         return
     if not tools:
         return
-    asked.params["tools"] = [
-        function_tool(tool.get("name"), tool.get("description"), tool.get("parameters")) for tool in tools
-    ]
+    asked.params["tools"] = [function_tool(tool.get("name"), tool.get("description"), tool.get("parameters")) for tool in tools]
     choice = body.get("tool_choice")
     if isinstance(choice, dict) and choice.get("name"):
         asked.params["tool_choice"] = forced(choice["name"])

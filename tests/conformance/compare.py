@@ -46,8 +46,7 @@ def chunk_differences(chunks: list[Chunk], response: ModelResponse) -> list[str]
         for choice in chunk.choices:
             texts.setdefault(choice.index, []).append(choice.delta.content or "")
     return [
-        f"chunks of choice {choice.index} add up to {''.join(texts.get(choice.index, []))!r}, "
-        f"not to {choice.message.content!r}"
+        f"chunks of choice {choice.index} add up to {''.join(texts.get(choice.index, []))!r}, not to {choice.message.content!r}"
         for choice in response.choices
         if "".join(texts.get(choice.index, [])) != (choice.message.content or "")
     ]

@@ -25,9 +25,7 @@ _POLICY = re.compile(
 _KEY = re.compile(r"api_key_invalid|api key not valid|api key expired|invalid api[ _]key|incorrect api key", re.I)
 _CREDENTIAL = re.compile(r"security token|invalid token|expired|unauthenticated|api[ _]key|credential", re.I)
 _MONEY = re.compile(r"insufficient[_ ]quota|insufficient[_ ]balance|credit balance|insufficient credits|billing", re.I)
-_NO_MODEL = re.compile(
-    r"model\b.{0,60}\b(?:not found|does ?n[o']t exist|not supported|decommissioned|is invalid)", re.I
-)
+_NO_MODEL = re.compile(r"model\b.{0,60}\b(?:not found|does ?n[o']t exist|not supported|decommissioned|is invalid)", re.I)
 _LATER = re.compile(r"retry", re.I)
 
 _BY_STATUS = {

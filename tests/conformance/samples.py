@@ -32,9 +32,7 @@ WEATHER: Json = {
 WEATHER_TOOL: Json = {"type": "function", "function": {"name": "weather", "parameters": WEATHER}}
 
 
-def sample(
-    name: str, path: str, request: Json, body: bytes | Json, *, status: int = 200, kind: str = JSON
-) -> Recording:
+def sample(name: str, path: str, request: Json, body: bytes | Json, *, status: int = 200, kind: str = JSON) -> Recording:
     """A recording that nobody made. `name` is provider/scenario; a body of JSON is written as such."""
     provider, _, scenario = name.partition("/")
     streaming = kind != JSON or "stream" in path.lower() or bool(request.get("stream"))

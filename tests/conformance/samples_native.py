@@ -118,10 +118,7 @@ def cohere() -> list[Recording]:
     tool = [
         said("tool-plan-delta", tool_plan="I will look."),
         said("tool-call-start", tool_calls=call),
-        *(
-            said("tool-call-delta", tool_calls={"function": {"arguments": piece}})
-            for piece in ('{"city"', ': "Paris"}')
-        ),
+        *(said("tool-call-delta", tool_calls={"function": {"arguments": piece}}) for piece in ('{"city"', ': "Paris"}')),
         {"type": "tool-call-end", "index": 0},
     ]
     path, asked = "/v2/chat", ASKED | {"model": "command-r", "stream": True}

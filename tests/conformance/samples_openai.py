@@ -69,9 +69,7 @@ def other_hosts() -> list[Recording]:
     return [
         _streamed("azure/text", filters, *_TEXT, _STOP, _END, path=_DEPLOYMENT),
         _streamed("moonshot/text", *_TEXT, in_choice, model="moonshot-v1-8k"),
-        _streamed(
-            "groq/text", *_TEXT, _STOP | {"x_groq": {"id": "r", "usage": _USAGE}}, path="/openai/v1/chat/completions"
-        ),
+        _streamed("groq/text", *_TEXT, _STOP | {"x_groq": {"id": "r", "usage": _USAGE}}, path="/openai/v1/chat/completions"),
         _streamed("fireworks/text", *_TEXT, _STOP | {"usage": _USAGE}, path="/inference/v1/chat/completions"),
         _streamed("deepseek/thought", thought, *_TEXT, _STOP | {"usage": hit}, path="/chat/completions"),
         _streamed("unheard_of_gateway/text", *_TEXT, _STOP, _END, path="/gateway/v3/chat/completions"),
@@ -95,9 +93,7 @@ def failures() -> list[Recording]:
         sample("openai/broken", _PATH, _STREAM, {"error": {"message": "internal"}}, status=500),
         sample("openai/html", _PATH, _STILL, b"<html><body>Sign in</body></html>"),
         sample("openai/no_choices", _PATH, _STILL, {"id": "x", "object": "chat.completion", "choices": []}),
-        sample(
-            "openrouter/failed_200", "/api/v1/chat/completions", _STILL, {"error": {"code": 429, "message": "slow"}}
-        ),
+        sample("openrouter/failed_200", "/api/v1/chat/completions", _STILL, {"error": {"code": 429, "message": "slow"}}),
     ]
 
 
@@ -110,19 +106,13 @@ def responses() -> list[Recording]:
     begun = _event("created", response=_response("in_progress") | {"usage": None})
     text = [
         _event("output_item.added", output_index=0, item=message | {"content": [], "status": "in_progress"}),
-        *(
-            _event("output_text.delta", item_id="i1", output_index=0, content_index=0, delta=d)
-            for d in ("Paris ", "é🗼")
-        ),
+        *(_event("output_text.delta", item_id="i1", output_index=0, content_index=0, delta=d) for d in ("Paris ", "é🗼")),
         _event("output_text.done", item_id="i1", output_index=0, content_index=0, text="Paris é🗼"),
         _event("output_item.done", output_index=0, item=message),
     ]
     tool = [
         _event("output_item.added", output_index=0, item=call | {"arguments": "", "status": "in_progress"}),
-        *(
-            _event("function_call_arguments.delta", item_id="i2", output_index=0, delta=d)
-            for d in ('{"city":', '"Paris"}')
-        ),
+        *(_event("function_call_arguments.delta", item_id="i2", output_index=0, delta=d) for d in ('{"city":', '"Paris"}')),
         _event("function_call_arguments.done", item_id="i2", output_index=0, arguments=called["arguments"]),
         _event("output_item.done", output_index=0, item=called),
     ]

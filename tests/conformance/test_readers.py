@@ -44,8 +44,7 @@ def faithful(wanted: Expected) -> ModelResponse:
                 reasoning_content=choice.reasoning,
                 refusal=choice.refusal,
                 tool_calls=[
-                    Call(function=Function(name=call.name, arguments=json.dumps(call.arguments)))
-                    for call in choice.tool_calls
+                    Call(function=Function(name=call.name, arguments=json.dumps(call.arguments))) for call in choice.tool_calls
                 ]
                 or None,
             ),

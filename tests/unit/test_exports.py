@@ -127,9 +127,7 @@ def test_the_tree_of_errors(name: str, parent: str) -> None:
 
 def test_the_tree_of_errors_is_whole() -> None:
     errors = {
-        name
-        for name in NAMES
-        if isinstance(getattr(insights, name), type) and issubclass(getattr(insights, name), Exception)
+        name for name in NAMES if isinstance(getattr(insights, name), type) and issubclass(getattr(insights, name), Exception)
     }
     assert errors == {*PARENTS, "InsightsError"}
     assert issubclass(insights.AllModelsFailedError, ExceptionGroup)

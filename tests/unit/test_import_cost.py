@@ -48,9 +48,7 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_looking_at_the_names_is_light() -> None:
-    run = run_python(
-        "-X", "importtime", "-c", "import insights; dir(insights); insights.__version__; insights.RateLimitError"
-    )
+    run = run_python("-X", "importtime", "-c", "import insights; dir(insights); insights.__version__; insights.RateLimitError")
     assert run.returncode == 0, run.stderr
     assert loaded(_imported(run.stderr), SLOW) == []
 
@@ -90,9 +88,7 @@ class _Chat(BaseHTTPRequestHandler):
                 "object": "chat.completion",
                 "created": 1_700_000_000,
                 "model": "gpt-4o-mini",
-                "choices": [
-                    {"index": 0, "message": {"role": "assistant", "content": "well kept"}, "finish_reason": "stop"}
-                ],
+                "choices": [{"index": 0, "message": {"role": "assistant", "content": "well kept"}, "finish_reason": "stop"}],
                 "usage": {"prompt_tokens": 8, "completion_tokens": 2, "total_tokens": 10},
             }
         ).encode()
@@ -144,10 +140,7 @@ text = response.choices[0].message.content + (" (cached)" if response.cached els
     assert second.returncode == 0, second.stderr
     answer = json.loads(second.stdout)
     assert answer["text"] == "well kept (cached)"
-    assert (
-        loaded(" ".join(answer["modules"]), ("litellm", "openai", "httpx", "httpcore", "aiohttp", "tiktoken", "vcr"))
-        == []
-    )
+    assert loaded(" ".join(answer["modules"]), ("litellm", "openai", "httpx", "httpcore", "aiohttp", "tiktoken", "vcr")) == []
     assert len(_Chat.calls) == 1
     print(f"first call {first.seconds:.2f} s, from the cache {second.seconds:.3f} s, the interpreter's start included")
 

@@ -60,9 +60,7 @@ def expected(nothing_left_the_machine: list[str]) -> Iterator[list[str]]:
     nothing_left_the_machine.clear()
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "localhost", "LOCALHOST.", None, ""]
-)
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "localhost", "LOCALHOST.", None, ""])
 def test_these_are_loopback(host: str | None) -> None:
     assert is_loopback(host)
 

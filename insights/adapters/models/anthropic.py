@@ -19,7 +19,12 @@ def anthropic_usage(raw: Mapping[str, Any]) -> Usage:
     thinking = convert.whole((raw.get("output_tokens_details") or {}).get("thinking_tokens"))
     prompt = convert.whole(raw.get("input_tokens")) + read + wrote
     return convert.usage(
-        prompt, convert.whole(raw.get("output_tokens")), cached=read, cache_write=wrote, cache_write_1h=hour, reasoning=thinking
+        prompt,
+        convert.whole(raw.get("output_tokens")),
+        cached=read,
+        cache_write=wrote,
+        cache_write_1h=hour,
+        reasoning=thinking,
     )
 
 
@@ -53,8 +58,12 @@ class AnthropicAdapter(LiteLLMChatModel):
         return data if data.get("type") == "error" or data.get("error") else None
 
     def event_parser(self, prepared: Prepared) -> Any:
-        iterator = transport.resolve(str(self.parser))(streaming_response=iter(()), sync_stream=True, json_mode=prepared.json_mode)
+        iterator = transport.resolve(str(self.parser))(
+            streaming_response=iter(()), sync_stream=True, json_mode=prepared.json_mode
+        )
         # Tool names Anthropic would refuse were renamed in the request; the parser names them back.
-        names = next((v for k, v in prepared.arguments["litellm_params"].items() if "tool_name_reverse" in k), {})
+        names: dict[str, str] = next(
+            (v for k, v in prepared.arguments["litellm_params"].items() if "tool_name_reverse" in k), {}
+        )
         iterator.tool_name_reverse_map = names
         return iterator.chunk_parser

@@ -86,7 +86,12 @@ class Assembler:
         choices = []
         for index, found in sorted(self._choices.items()):
             tools = [
-                {**t["extra"], "id": t["id"], "type": t["type"], "function": {"name": t["name"], "arguments": "".join(t["arguments"])}}
+                {
+                    **t["extra"],
+                    "id": t["id"],
+                    "type": t["type"],
+                    "function": {"name": t["name"], "arguments": "".join(t["arguments"])},
+                }
                 for t in found["tools"].values()
             ]
             texts = {name: "".join(found[name]) for name in _TEXTS if found.get(name)}

@@ -41,7 +41,9 @@ class AzureAdapter(LiteLLMChatModel):
     def default_base(self) -> str:
         base = super().default_base()
         if not base:
-            raise ConfigError("AZURE_API_BASE is not set", hint="set it to https://<resource>.openai.azure.com, or pass api_base=")
+            raise ConfigError(
+                "AZURE_API_BASE is not set", hint="set it to https://<resource>.openai.azure.com, or pass api_base="
+            )
         return base
 
     @property

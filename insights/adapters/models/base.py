@@ -44,6 +44,7 @@ from insights.core.errors import APIError, APIResponseValidationError, Timeout, 
 from insights.core.redact import SecretStr
 from insights.core.request import ChatRequest, build_request, check_names
 from insights.core.types import Chunk, ModelResponse, Usage
+import contextlib
 
 # Stands in for a key where none is needed or a cassette answers; headers that carry it are not sent.
 NO_KEY: Final = "insights-no-key"
@@ -82,6 +83,7 @@ class LiteLLMChatModel(BaseChatModel):
     """Whether answers have OpenAI's shape."""
     takes_media_urls: ClassVar[bool] = True
     """Whether the provider fetches remote images itself. Where it doesn't, litellm would: not under our rules."""
+
     def __init__(
         self,
         model_id: str,
@@ -166,8 +168,8 @@ class LiteLLMChatModel(BaseChatModel):
 
     def authorize(self, call: WireCall, where: Endpoint) -> FlowGenerator[WireCall]:
         """The call with a token or a signature, where litellm's headers don't do; may yield effects to fetch one."""
+        yield from ()  # a generator, like those that have something to yield
         return call
-        yield  # a generator, like those that have something to yield
 
     def headers(self, config: Any, where: Endpoint, arguments: dict[str, Any]) -> dict[str, str]:
         """The headers of a call."""
@@ -233,7 +235,6 @@ class LiteLLMChatModel(BaseChatModel):
     def to_litellm(self, prepared: Prepared, answer: WireAnswer, data: dict[str, Any]) -> Any:
         """litellm's ModelResponse of an answer."""
         return prepared.config.transform_response(
-            model=self.upstream,
             raw_response=transport.RawAnswer(answer.status, answer.headers, data),
             model_response=transport.empty_response(),
             logging_obj=prepared.log,
@@ -266,7 +267,11 @@ class LiteLLMChatModel(BaseChatModel):
         """
         check_names(request.params, self.native_params, self.provider, (*OPTIONS, *self.options))
         return endpoint(
-            self.config, self._settings, base=self.base, api_key=self._api_key, required=self.key_required and not intercept.active()
+            self.config,
+            self._settings,
+            base=self.base,
+            api_key=self._api_key,
+            required=self.key_required and not intercept.active(),
         )
 
     @property
@@ -300,7 +305,10 @@ class LiteLLMChatModel(BaseChatModel):
         except (ValueError, RecursionError):
             start = answer.content[:60].decode("utf-8", "replace")
             raise APIResponseValidationError(
-                f"the answer is not JSON: {start!r}", provider=self.provider, model=self.upstream, status_code=answer.status
+                f"the answer is not JSON: {start!r}",
+                provider=self.provider,
+                model=self.upstream,
+                status_code=answer.status,
             ) from None
         if not isinstance(data, dict):
             data = {"error": data} if isinstance(data, list) else {}
@@ -423,7 +431,9 @@ class LiteLLMChatModel(BaseChatModel):
                             yield Emit(ready)
                         held = []
         except APIError as error:
-            raise decoder.cut_off(error) if progress.content else error from None
+            if not progress.content:
+                raise
+            raise decoder.cut_off(error) from error
         progress.held = held
 
     # ------------------------------------------------------------ BaseChatModel
@@ -458,10 +468,8 @@ class LiteLLMChatModel(BaseChatModel):
         finally:
             if not flow.done:
                 flow.fail(StreamClosed())
-                try:
+                with contextlib.suppress(StreamClosed):
                     await adrive(flow, performer)
-                except StreamClosed:
-                    pass
 
 
 @dataclass(slots=True)
@@ -499,7 +507,7 @@ class StreamDecoder:
     def cut_off(self, error: APIError) -> APIError:
         """What became of a stream that broke after its first content: never a whole answer, and the text isn't lost."""
         if isinstance(error, Timeout | TruncatedStreamError):
-            error.partial = self.text  # type: ignore[union-attr]
+            error.partial = self.text
             return error
         cut = TruncatedStreamError(
             f"the stream broke off: {error.message}",
@@ -584,4 +592,3 @@ def chunks_of(whole: ModelResponse) -> Iterator[Chunk]:
     yield Chunk.model_validate(
         {"id": whole.id, "created": whole.created, "model": whole.model, "choices": choices, "usage": whole.usage}
     )
-

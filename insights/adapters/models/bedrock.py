@@ -17,7 +17,12 @@ from insights.core.errors import ConfigError, MissingKeyError
 from insights.core.request import ChatRequest
 from insights.core.types import Usage
 
-_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+)
 
 
 class BedrockAdapter(LiteLLMChatModel):
@@ -29,7 +34,14 @@ class BedrockAdapter(LiteLLMChatModel):
     stream_flag = False
     takes_media_urls = False
     options = ("aws_region_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_profile_name")
-    native_params = ("guardrailConfig", "performanceConfig", "requestMetadata", "topK", "top_k", "additionalModelRequestFields")
+    native_params = (
+        "guardrailConfig",
+        "performanceConfig",
+        "requestMetadata",
+        "topK",
+        "top_k",
+        "additionalModelRequestFields",
+    )
 
     @property
     def upstream(self) -> str:
@@ -41,7 +53,11 @@ class BedrockAdapter(LiteLLMChatModel):
 
     @property
     def _region(self) -> str:
-        region = self.given.get("aws_region_name") or self._settings.variable("AWS_REGION") or self._settings.variable("AWS_DEFAULT_REGION")
+        region = (
+            self.given.get("aws_region_name")
+            or self._settings.variable("AWS_REGION")
+            or self._settings.variable("AWS_DEFAULT_REGION")
+        )
         if not region:
             raise ConfigError("no AWS region is set", hint="set AWS_REGION, or pass aws_region_name=")
         return str(region)
@@ -72,7 +88,9 @@ class BedrockAdapter(LiteLLMChatModel):
         if where.key is not None or self.key_required:
             return call
         if not owns(self.config, where.host) and not self.given.get("aws_access_key_id"):
-            raise MissingKeyError(f"AWS credentials are not used for {where.host}", provider=self.provider, hint="pass api_key=")
+            raise MissingKeyError(
+                f"AWS credentials are not used for {where.host}", provider=self.provider, hint="pass api_key="
+            )
         signed = yield Blocking(lambda: self._sign(call))
         return WireCall(call.url, signed, call.content, call.method, call.provider, call.model)
 
@@ -83,15 +101,21 @@ class BedrockAdapter(LiteLLMChatModel):
             from botocore.credentials import Credentials
             from botocore.session import Session
         except ImportError:
-            raise ConfigError("Bedrock with AWS credentials needs botocore", hint="pip install 'insights-llm[bedrock]'") from None
+            raise ConfigError(
+                "Bedrock with AWS credentials needs botocore", hint="pip install 'insights-llm[bedrock]'"
+            ) from None
         if self.given.get("aws_access_key_id"):
             credentials = Credentials(
-                self.given["aws_access_key_id"], self.given.get("aws_secret_access_key"), self.given.get("aws_session_token")
+                self.given["aws_access_key_id"],
+                self.given.get("aws_secret_access_key"),
+                self.given.get("aws_session_token"),
             )
         else:
             credentials = Session(profile=self.given.get("aws_profile_name")).get_credentials()
         if credentials is None:
-            raise MissingKeyError("no AWS credentials were found", provider=self.provider, hint="set AWS_ACCESS_KEY_ID or BEDROCK_API_KEY")
+            raise MissingKeyError(
+                "no AWS credentials were found", provider=self.provider, hint="set AWS_ACCESS_KEY_ID or BEDROCK_API_KEY"
+            )
         request = AWSRequest(method=call.method, url=call.url, data=call.content, headers=dict(call.headers))
         parts = (urlsplit(call.url).hostname or "").split(".")
         region = parts[1] if len(parts) > 3 and parts[0].startswith("bedrock") else self._region

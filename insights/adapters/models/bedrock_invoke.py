@@ -39,8 +39,15 @@ class BedrockInvoke(BedrockAdapter):
 
     def body(self, config: Any, arguments: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
         if not self._legacy:
-            return dict(config.transform_request(headers=headers, **arguments))
-        turns = [f"\n\n{'Assistant' if m['role'] == 'assistant' else 'Human'}: {_text(m.get('content'))}" for m in arguments["messages"]]
+            try:
+                return dict(config.transform_request(headers=headers, **arguments))
+            except transport.resolve("llms.bedrock.common_utils:BedrockError"):
+                # A family litellm doesn't know (an imported model, say): OpenAI's chat format, which Bedrock gives those.
+                return {"messages": arguments["messages"], **arguments["optional_params"]}
+        turns = [
+            f"\n\n{'Assistant' if m['role'] == 'assistant' else 'Human'}: {_text(m.get('content'))}"
+            for m in arguments["messages"]
+        ]
         options = dict(arguments["optional_params"])
         limit = options.pop("max_tokens", options.pop("max_tokens_to_sample", 4096))
         return {"prompt": "".join([*turns, "\n\nAssistant:"]), "max_tokens_to_sample": limit, **options}
@@ -82,7 +89,7 @@ class BedrockInvoke(BedrockAdapter):
 
     def to_litellm(self, prepared: Prepared, answer: WireAnswer, data: dict[str, Any]) -> Any:
         if "completion" in data:
-            return {"choices": [{"index": 0, "message": {"role": "assistant", "content": str(data["completion"]).strip()}}]}
+            return {"choices": [{"index": 0, "message": {"role": "assistant", "content": str(data["completion"])}}]}
         return super().to_litellm(prepared, answer, data)
 
     def event_parser(self, prepared: Prepared) -> Any:
@@ -94,7 +101,9 @@ class BedrockInvoke(BedrockAdapter):
                 model=self.upstream, sync_stream=True, json_mode=prepared.json_mode
             )
             return decoder._chunk_parser
-        return transport.resolve(handlers + "AWSEventStreamDecoder")(model=self.upstream, json_mode=prepared.json_mode)._chunk_parser
+        return transport.resolve(handlers + "AWSEventStreamDecoder")(
+            model=self.upstream, json_mode=prepared.json_mode
+        )._chunk_parser
 
 
 def _text(content: Any) -> str:

@@ -71,7 +71,11 @@ def build(model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, drop_p
         **request.extra_headers,
     }
     call = WireCall(
-        url=model.url(where.base, streams), headers=headers, content=encode(body), provider=model.provider, model=model.upstream
+        url=model.url(where.base, streams),
+        headers=headers,
+        content=encode(body),
+        provider=model.provider,
+        model=model.upstream,
     )
     return Prepared(call, draft.config, body, draft.arguments, draft.log, bool(draft.flags.get("json_mode")), streams, notes)
 
@@ -125,15 +129,19 @@ class _Draft:
                 refused.append(name)
         return refused
 
-    def body(self, without: str | None = None) -> dict[str, Any]:
-        """The body by litellm, of all parameters or all but one. litellm's configs change what they are given: copies."""
+    def body(self, other: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The body by litellm, of these parameters or of others. litellm's configs change what they are given: copies."""
         model = self.model
-        params = {name: copy.deepcopy(value) for name, value in self.params.items() if name != without}
+        params = copy.deepcopy(dict(self.params if other is None else other))
         known = {name: value for name, value in params.items() if name in self.supported and name not in model.extra_params}
         own = {name: value for name, value in params.items() if name not in known}
         try:
             options = self.config.map_openai_params(
-                non_default_params=known, optional_params={}, model=model.upstream, drop_params=False, **model_options(model)
+                non_default_params=known,
+                optional_params={},
+                model=model.upstream,
+                drop_params=False,
+                **model_options(model),
             )
             options.update(own)
             flags = {name: options.pop(name) for name in ("json_mode", "fake_stream") if name in options}
@@ -149,7 +157,7 @@ class _Draft:
             raise
         except Exception as error:
             raise _translated(error, model, params) from None
-        if without is None:
+        if other is None:
             self.flags, self.arguments, self.log = flags, arguments, transport.QuietLog(options)
         return merged(body, extra)
 
@@ -162,11 +170,7 @@ class _Draft:
             if mark in _arrived or self.params[name] in NEUTRAL.get(name, ()):
                 continue
             whole = whole or canonical_json(body)
-            try:
-                arrived = canonical_json(self.body(without=name)) != whole
-            except BadRequestError:
-                arrived = True  # the rest makes no sense without it
-            if arrived:
+            if self._leaves_mark(name, whole):
                 _arrived.add(mark)
             elif name in OPENAI_PARAMS:
                 refused.append(name)
@@ -174,6 +178,18 @@ class _Draft:
             else:
                 body[name] = self.params[name]
         return refused
+
+    def _leaves_mark(self, name: str, whole: str) -> bool:
+        """Whether the body would be another without this parameter, or with another number in its place: one that equals
+        the default litellm puts there changes nothing and has arrived all the same."""
+        value = self.params[name]
+        others = [{n: v for n, v in self.params.items() if n != name}]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            others.append({**self.params, name: value - 1 if value > 1 else value / 2})
+        try:
+            return any(canonical_json(self.body(other)) != whole for other in others)
+        except BadRequestError:
+            return True  # the rest makes no sense without it
 
 
 def model_options(model: LiteLLMChatModel) -> dict[str, Any]:
@@ -198,7 +214,9 @@ def _translated(error: Exception, model: LiteLLMChatModel, params: Iterable[str]
     text = redact(str(error))
     if transport.is_unsupported(error):
         named = [name for name in params if name in text] or list(params)
-        return _unsupported(named, model, text.split("To drop")[0].removeprefix("litellm.UnsupportedParamsError:").strip()[:300])
+        return _unsupported(
+            named, model, text.split("To drop")[0].removeprefix("litellm.UnsupportedParamsError:").strip()[:300]
+        )
     return BadRequestError(
         f"the request can't be put into {model.provider}'s form: {type(error).__name__}: {text[:300]}",
         provider=model.provider,

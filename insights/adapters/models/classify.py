@@ -64,7 +64,14 @@ _BY_STATUS: Final[Mapping[int, type[APIError]]] = {
     529: errors.ServiceUnavailableError,
 }
 
-_REQUEST_IDS: Final = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-goog-request-id", "cf-ray")
+_REQUEST_IDS: Final = (
+    "x-request-id",
+    "request-id",
+    "x-amzn-requestid",
+    "apim-request-id",
+    "x-goog-request-id",
+    "cf-ray",
+)
 
 
 def error_class(status: int, text: str) -> type[APIError]:
@@ -75,7 +82,8 @@ def error_class(status: int, text: str) -> type[APIError]:
         return errors.ContentPolicyViolationError
     if status in (400, 403) and BAD_KEY.search(text):
         return errors.AuthenticationError
-    if status in (400, 403, 429) and QUOTA.search(text):
+    # Google says "exceeded your current quota" of limits per minute too, and then when to come back.
+    if status in (400, 403, 429) and QUOTA.search(text) and "retryDelay" not in text:
         return errors.QuotaExceededError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
@@ -132,7 +140,11 @@ def _error_part(data: Any) -> Any:
         data = data[0]
     if not isinstance(data, Mapping):
         return None
-    inner = data.get("error") or (data.get("response") or {}).get("error") if isinstance(data.get("response"), Mapping | None) else None
+    inner = (
+        data.get("error") or (data.get("response") or {}).get("error")
+        if isinstance(data.get("response"), Mapping | None)
+        else None
+    )
     return inner or data
 
 

@@ -20,7 +20,17 @@ class CohereAdapter(LiteLLMChatModel):
     path = "/chat"
     openai_shaped = False
     extra_params = ("response_format", "tool_choice", "logprobs", "reasoning_effort")
-    native_params = ("k", "p", "top_k", "safety_mode", "documents", "citation_options", "strict_tools", "stop_sequences", "priority")
+    native_params = (
+        "k",
+        "p",
+        "top_k",
+        "safety_mode",
+        "documents",
+        "citation_options",
+        "strict_tools",
+        "stop_sequences",
+        "priority",
+    )
 
     def adjust_params(self, params: dict[str, Any]) -> dict[str, Any]:
         if "top_k" in params:
@@ -46,7 +56,9 @@ class CohereAdapter(LiteLLMChatModel):
         return body
 
     def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
-        found = data.get("finish_reason") or (data.get("type") == "message-end" and (data.get("delta") or {}).get("finish_reason"))
+        found = data.get("finish_reason") or (
+            data.get("type") == "message-end" and (data.get("delta") or {}).get("finish_reason")
+        )
         return {0: str(found)} if found else {}
 
     def raw_usage(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from insights.core.types import Chunk, ModelResponse, Usage
 
 # Providers' words -> OpenAI's. Sources: the providers' API references (stop_reason, finishReason, done_reason, ...).
@@ -90,7 +92,7 @@ def openai_usage(data: Any) -> Usage | None:
     cached = prompt_details.get("cached_tokens") or data.get("prompt_cache_hit_tokens") or data.get("cached_tokens")
     reasoning = whole(completion_details.get("reasoning_tokens") or data.get("reasoning_tokens"))
     prompt, completion = whole(data.get("prompt_tokens")), whole(data.get("completion_tokens"))
-    if reasoning > completion or (reasoning and whole(data.get("total_tokens")) == prompt + completion + reasoning):
+    if reasoning and whole(data.get("total_tokens")) == prompt + completion + reasoning:
         completion += reasoning  # xAI, Perplexity: reported beside the completion tokens, billed like them
     found = usage(
         prompt,
@@ -122,9 +124,15 @@ def _with_unknown(ours: dict[str, Any], theirs: Mapping[str, Any], skip: tuple[s
     return ours
 
 
-def dump(answer: Any) -> dict[str, Any]:
-    """A pydantic object of litellm's as a dict; its unions make pydantic warn about values that are right."""
-    return dict(answer) if isinstance(answer, Mapping) else answer.model_dump(warnings=False)
+def dump(answer: Any) -> Any:
+    """A pydantic object of litellm's as plain data. Not by `model_dump`: its unions make pydantic warn about values that are
+    right, and reading the fields is faster."""
+    if isinstance(answer, BaseModel):
+        fields = {**answer.__dict__, **(answer.__pydantic_extra__ or {})}
+        return {name: dump(value) for name, value in fields.items() if value is not None}
+    if isinstance(answer, Mapping):
+        return {name: dump(value) for name, value in answer.items()}
+    return [dump(item) for item in answer] if isinstance(answer, list | tuple) else answer
 
 
 def _message(data: Mapping[str, Any]) -> dict[str, Any]:

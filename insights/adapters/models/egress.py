@@ -54,12 +54,18 @@ def check_url(url: str, provider: str) -> str:
         raise BadRequestError(f"api_base is no URL: {error}", provider=provider) from None
     if parts.scheme not in ("http", "https") or not host:
         raise BadRequestError(
-            f"api_base must be a full URL, got {url if not parts.username else '(hidden)'!r}", provider=provider, hint="e.g. https://example.com/v1"
+            f"api_base must be a full URL, got {url if not parts.username else '(hidden)'!r}",
+            provider=provider,
+            hint="e.g. https://example.com/v1",
         )
     if parts.username or parts.password:
         raise BadRequestError("api_base carries a user name or password", provider=provider, hint="pass api_key=")
     if parts.scheme == "http" and not is_loopback(host):
-        raise BadRequestError(f"api_base is plain http to {host}: the prompt would be readable on the way", provider=provider, hint="use https")
+        raise BadRequestError(
+            f"api_base is plain http to {host}: the prompt would be readable on the way",
+            provider=provider,
+            hint="use https",
+        )
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -96,7 +102,7 @@ def endpoint(
     """
     base = check_url(base, config.name)
     host = urlsplit(base).hostname or ""
-    own = owns(config, host) or config.own_base and host == (urlsplit(config.api_base).hostname or "")
+    own = owns(config, host) or (config.own_base and host == (urlsplit(config.api_base).hostname or ""))
     key = secret(api_key)
     if key is not None:
         return Endpoint(base, key, "api_key=")

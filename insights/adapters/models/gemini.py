@@ -26,7 +26,9 @@ class GeminiAdapter(LiteLLMChatModel):
                      "response_modalities", "image_config", "labels", "generation_config")  # fmt: skip
 
     def url(self, base: str, stream: bool) -> str:
-        return f"{base}/models/{quote(self.upstream, safe='')}:" + ("streamGenerateContent?alt=sse" if stream else "generateContent")
+        return f"{base}/models/{quote(self.upstream, safe='')}:" + (
+            "streamGenerateContent?alt=sse" if stream else "generateContent"
+        )
 
     def headers(self, config: Any, where: Endpoint, arguments: dict[str, Any]) -> dict[str, str]:
         return {"x-goog-api-key": where.key.get_secret_value()} if where.key else {}

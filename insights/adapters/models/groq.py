@@ -12,7 +12,14 @@ class GroqAdapter(LiteLLMChatModel):
     """OpenAI-shaped; a stream's usage is in `x_groq`."""
 
     litellm_provider = "groq"
-    native_params = ("reasoning_format", "include_reasoning", "search_settings", "compound_custom", "documents", "citation_options")
+    native_params = (
+        "reasoning_format",
+        "include_reasoning",
+        "search_settings",
+        "compound_custom",
+        "documents",
+        "citation_options",
+    )
     extra_params = ("user", "reasoning_effort", "service_tier")
 
     def mend(self, answer: dict[str, Any]) -> dict[str, Any]:

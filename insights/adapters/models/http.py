@@ -67,18 +67,22 @@ def _typed(call: WireCall) -> Iterator[None]:
     """Turns what HTTP clients raise into our errors; the cause is cut off, because it holds the request and its key."""
     import httpx
 
-    where = {"provider": call.provider or None, "model": call.model or None}
     host = urlsplit(call.url).hostname
     try:
         yield
     except APIError as error:
-        error.provider, error.model = error.provider or call.provider or None, error.model or call.model or None
+        error.provider, error.model = error.provider or call.provider, error.model or call.model
         raise
     except (httpx.TimeoutException, TimeoutError):
-        raise Timeout(f"no answer from {host} in the time allowed", **where, hint="raise timeout= (seconds)") from None
+        raise Timeout(
+            f"no answer from {host} in the time allowed",
+            provider=call.provider,
+            model=call.model,
+            hint="raise timeout= (seconds)",
+        ) from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
         text = redact(str(error)) or type(error).__name__
-        raise APIConnectionError(f"the connection to {host} failed: {text}", **where) from None
+        raise APIConnectionError(f"the connection to {host} failed: {text}", provider=call.provider, model=call.model) from None
 
 
 # ---------------------------------------------------------------- blocking
@@ -190,7 +194,9 @@ class SyncPerformer:
             case Send(call, until):
                 stream = self._open(call, until)
                 try:
-                    return WireAnswer(stream.status, stream.headers, b"".join(_all(iter(lambda: self._read(stream, until), None))))
+                    return WireAnswer(
+                        stream.status, stream.headers, b"".join(_all(iter(lambda: self._read(stream, until), None)))
+                    )
                 finally:
                     self._close(stream)
             case Open(call, until):

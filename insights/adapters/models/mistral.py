@@ -11,7 +11,14 @@ class MistralAdapter(LiteLLMChatModel):
     """OpenAI-shaped, but for content in blocks (`thinking`, `text`, `reference`)."""
 
     litellm_provider = "mistral"
-    native_params = ("random_seed", "safe_prompt", "prompt_mode", "document_image_limit", "document_page_limit", "guardrails")
+    native_params = (
+        "random_seed",
+        "safe_prompt",
+        "prompt_mode",
+        "document_image_limit",
+        "document_page_limit",
+        "guardrails",
+    )
     extra_params = ("frequency_penalty", "presence_penalty", "n", "prediction", "metadata", "reasoning_effort")
 
     def mend(self, answer: dict[str, Any]) -> dict[str, Any]:

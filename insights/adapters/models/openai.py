@@ -11,7 +11,15 @@ class OpenaiAdapter(LiteLLMChatModel):
     """`openai/responses/<model>` asks for the Responses API by name, as in litellm."""
 
     litellm_provider = "openai"
-    extra_params = ("metadata", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "store", "verbosity", "user")
+    extra_params = (
+        "metadata",
+        "safety_identifier",
+        "prompt_cache_key",
+        "prompt_cache_retention",
+        "store",
+        "verbosity",
+        "user",
+    )
 
     @property
     def upstream(self) -> str:

@@ -94,7 +94,11 @@ class OpenAIResponses(LiteLLMChatModel):
             return data
         response = data.get("response")
         failed = isinstance(response, Mapping) and response.get("status") == "failed"
-        return {"error": response.get("error") or {"message": "the response failed"}} if failed and isinstance(response, Mapping) else None
+        return (
+            {"error": response.get("error") or {"message": "the response failed"}}
+            if failed and isinstance(response, Mapping)
+            else None
+        )
 
     def to_litellm(self, prepared: Prepared, answer: WireAnswer, data: dict[str, Any]) -> Any:
         found = transport.resolve(":OpenAIResponsesAPIConfig")().transform_response_api_response(
@@ -102,7 +106,7 @@ class OpenAIResponses(LiteLLMChatModel):
             raw_response=transport.RawAnswer(answer.status, answer.headers, data),
             logging_obj=prepared.log,
         )
-        return transport.resolve(_BRIDGE)().transform_response(
+        whole = transport.resolve(_BRIDGE)().transform_response(
             raw_response=found,
             model=self.upstream,
             logging_obj=prepared.log,
@@ -113,6 +117,25 @@ class OpenAIResponses(LiteLLMChatModel):
             json_mode=False,
             **{name: prepared.arguments[name] for name in ("messages", "optional_params", "litellm_params")},
         )
+        said = convert.dump(whole)
+        refusal = _refusal(data)
+        if refusal and said.get("choices"):  # litellm loses it
+            said["choices"][0].setdefault("message", {}).update(refusal=refusal, content=None)
+        return said
 
     def event_parser(self, prepared: Prepared) -> Any:
-        return transport.resolve(_BRIDGE)().get_model_response_iterator(streaming_response=iter(()), sync_stream=True).chunk_parser
+        parse = (
+            transport.resolve(_BRIDGE)().get_model_response_iterator(streaming_response=iter(()), sync_stream=True).chunk_parser
+        )
+
+        def read(event: dict[str, Any]) -> Any:
+            if event.get("type") == "response.refusal.delta":
+                return {"choices": [{"index": 0, "delta": {"refusal": event.get("delta")}}]}
+            return parse(event)
+
+        return read
+
+
+def _refusal(data: Mapping[str, Any]) -> str:
+    parts = [part for item in data.get("output") or () for part in item.get("content") or () if isinstance(part, Mapping)]
+    return "".join(str(part["refusal"]) for part in parts if part.get("type") == "refusal")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -37,8 +38,14 @@ def load() -> None:
             return
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        import litellm
+        with warnings.catch_warnings():
+            # pydantic warns about litellm's own types, some only when they are first used: that is now.
+            warnings.simplefilter("ignore")
+            import litellm
+            from litellm.types import utils
 
+            for model in (utils.Message, utils.Delta, utils.ModelResponse, utils.ModelResponseStream):
+                model.model_rebuild()
         litellm.suppress_debug_info = True
         litellm.disable_hf_tokenizer_download = True
         litellm.drop_params = False

@@ -45,7 +45,9 @@ class VertexAdapter(GeminiAdapter):
     def key_required(self) -> bool:
         # Where Google's own libraries would look for credentials.
         own = Path.home() / ".config" / "gcloud" / "application_default_credentials.json"
-        return not (self.given.get("vertex_credentials") or self._settings.variable("GOOGLE_APPLICATION_CREDENTIALS") or own.exists())
+        return not (
+            self.given.get("vertex_credentials") or self._settings.variable("GOOGLE_APPLICATION_CREDENTIALS") or own.exists()
+        )
 
     def url(self, base: str, stream: bool) -> str:
         place = f"projects/{quote(self._project, safe='')}/locations/{quote(self._location, safe='')}/" if self._project else ""
@@ -60,11 +62,15 @@ class VertexAdapter(GeminiAdapter):
         if where.key is not None or self.key_required:
             return call
         if not owns(self.config, where.host) and not self.given.get("vertex_credentials"):
-            raise MissingKeyError(f"Google credentials are not sent to {where.host}", provider=self.provider, hint="pass api_key=")
+            raise MissingKeyError(
+                f"Google credentials are not sent to {where.host}", provider=self.provider, hint="pass api_key="
+            )
         source = self._option("vertex_credentials", "GOOGLE_APPLICATION_CREDENTIALS") or ""
         token = yield Blocking(lambda: _token(source))
         if not self._project:
-            raise ConfigError("vertex needs a project with these credentials", hint="set VERTEX_PROJECT or pass vertex_project=")
+            raise ConfigError(
+                "vertex needs a project with these credentials", hint="set VERTEX_PROJECT or pass vertex_project="
+            )
         call.headers["Authorization"] = f"Bearer {token}"
         return call
 
@@ -75,11 +81,13 @@ def _token(source: str) -> str:
         import google.auth
         import google.auth.transport.requests
     except ImportError:
-        raise ConfigError("Vertex AI with Google credentials needs google-auth", hint="pip install 'insights-llm[vertex]'") from None
+        raise ConfigError(
+            "Vertex AI with Google credentials needs google-auth", hint="pip install 'insights-llm[vertex]'"
+        ) from None
     try:
         if source not in _credentials:
             if source and os.path.exists(source):
-                _credentials[source] = google.auth.load_credentials_from_file(source, scopes=_SCOPES)
+                _credentials[source] = google.auth.load_credentials_from_file(source, scopes=_SCOPES)  # type: ignore[no-untyped-call]
             else:
                 _credentials[source] = google.auth.default(scopes=_SCOPES)
         credentials = _credentials[source][0]
