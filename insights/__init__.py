@@ -63,9 +63,9 @@ _HOMES = {
     "cassettes.use": "use_cassette",
     "client": "Client acompletion completion explain_route",
     "core.config": "Settings",
-    "core.errors": """AllModelsFailedError APIConnectionError APIError APIResponseValidationError AuthenticationError BadRequestError
-        CacheMissError CassetteError CassetteMissingError ConfigError ContentPolicyViolationError ContextWindowExceededError
-        EmptyResponseError InsightsError InternalServerError MissingKeyError NotFoundError PermissionDeniedError
+    "core.errors": """AllModelsFailedError APIConnectionError APIError APIResponseValidationError AuthenticationError
+        BadRequestError CacheMissError CassetteError CassetteMissingError ConfigError ContentPolicyViolationError
+        ContextWindowExceededError EmptyResponseError InsightsError InternalServerError MissingKeyError NotFoundError PermissionDeniedError
         QuotaExceededError RateLimitError ServiceUnavailableError Timeout TruncatedStreamError UnknownModelError
         UnsupportedParamsError""",
     "core.types": "Attempt Choices Chunk Cost Function Message ModelResponse ToolCall Trace Usage",

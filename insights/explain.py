@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -9,7 +10,6 @@ from urllib.parse import urlsplit
 from insights.adapters.models.egress import endpoint
 from insights.core.errors import InsightsError
 from insights.core.request import ChatRequest
-import contextlib
 
 if TYPE_CHECKING:
     from insights.adapters.models.base import LiteLLMChatModel

@@ -189,7 +189,7 @@ def _candidate(state: _State, candidate: Candidate) -> FlowGenerator[ModelRespon
 def _attempt(
     state: _State, model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, attempt: Attempt
 ) -> FlowGenerator[ModelResponse]:
-    from insights.adapters.models.base import Progress
+    from insights.adapters.models.decoder import Progress
 
     plan = state.plan
     if state.left <= 0:
@@ -283,7 +283,7 @@ def _hit(stored: bytes, request: ChatRequest) -> ModelResponse:
 
 def _replayed(found: ModelResponse, request: ChatRequest) -> FlowGenerator[None]:
     if request.stream:
-        from insights.adapters.models.base import chunks_of
+        from insights.adapters.models.decoder import chunks_of
 
         yield Opened()
         for chunk in chunks_of(found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING
 from insights.adapters.models.http import AsyncPerformer, SyncPerformer
 from insights.core.effects import Effect, Emit, Flow, StreamClosed, adrive, drive
 from insights.core.errors import InsightsError
-import contextlib
 
 if TYPE_CHECKING:
     from insights.core.types import Chunk, ModelResponse

@@ -35,8 +35,19 @@ class AnthropicAdapter(LiteLLMChatModel):
     path = "/v1/messages"
     parser = "llms.anthropic.chat.handler:ModelResponseIterator"
     openai_shaped = False
-    native_params = ("top_k", "stop_sequences", "system", "mcp_servers", "container", "context_management", "cache_control",
-                     "output_config", "output_format", "inference_geo", "speed")  # fmt: skip
+    native_params = (
+        "top_k",
+        "stop_sequences",
+        "system",
+        "mcp_servers",
+        "container",
+        "context_management",
+        "cache_control",
+        "output_config",
+        "output_format",
+        "inference_geo",
+        "speed",
+    )
 
     def adjust_params(self, params: dict[str, Any]) -> dict[str, Any]:
         # Anthropic's own metadata knows one field; OpenAI's `user` and `safety_identifier` mean the same.

@@ -30,12 +30,14 @@ POLICY: Final = re.compile(
     re.IGNORECASE,
 )
 BAD_KEY: Final = re.compile(
-    r"api[ _-]?key (?:not valid|not found|expired|is invalid|missing)|API_KEY_INVALID|(?:invalid|incorrect|no) api[ _-]?key|invalid (?:api )?token"
+    r"api[ _-]?key (?:not valid|not found|expired|is invalid|missing)|API_KEY_INVALID|(?:invalid|incorrect|no) api[ _-]?key"
+    r"|invalid (?:api )?token"
     r"|invalid_api_key|UnrecognizedClientException|security token included in the request is invalid",
     re.IGNORECASE,
 )
 QUOTA: Final = re.compile(
-    r"insufficient_quota|insufficient.?balance|insufficient.?credit|credit balance|exceeded your current quota, please check your plan"
+    r"insufficient_quota|insufficient.?balance|insufficient.?credit|credit balance"
+    r"|exceeded your current quota, please check your plan"
     r"|billing_(?:hard_limit|error|not_active)|payment required",
     re.IGNORECASE,
 )

@@ -25,7 +25,8 @@ FINISH: Final[Mapping[str, str]] = {
     "content_filtered": "content_filter",
     # Gemini, Vertex
     "STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "content_filter", "RECITATION": "content_filter",
-    "BLOCKLIST": "content_filter", "PROHIBITED_CONTENT": "content_filter", "SPII": "content_filter", "LANGUAGE": "content_filter",
+    "BLOCKLIST": "content_filter", "PROHIBITED_CONTENT": "content_filter", "SPII": "content_filter",
+    "LANGUAGE": "content_filter",
     "IMAGE_SAFETY": "content_filter", "MODEL_ARMOR": "content_filter", "OTHER": "content_filter",
     "BLOCKED_REASON_UNSPECIFIED": "content_filter", "FINISH_REASON_UNSPECIFIED": "stop", "MALFORMED_FUNCTION_CALL": "stop",
     "UNEXPECTED_TOOL_CALL": "stop", "IMAGE_PROHIBITED_CONTENT": "content_filter",

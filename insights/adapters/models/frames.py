@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -137,3 +138,25 @@ class AWSFrames:
         if isinstance(payload.get("bytes"), str):
             return _event(base64.b64decode(payload["bytes"]))
         return payload
+
+
+class Inflater:
+    """Decompresses gzip and deflate piece by piece; a body that isn't what its header says is passed on as it is."""
+
+    def __init__(self, encoding: str) -> None:
+        self._wanted = encoding.strip().lower() in ("gzip", "x-gzip", "deflate")
+        self._inflate: Any = None
+
+    def feed(self, data: bytes) -> bytes:
+        """The plain bytes of this piece."""
+        if not self._wanted or not data:
+            return data
+        if self._inflate is None:
+            if data[:1] not in (b"\x1f", b"\x78"):
+                self._wanted = False
+                return data
+            self._inflate = zlib.decompressobj(47)  # 32 + 15: gzip or zlib by its header, largest window
+        try:
+            return bytes(self._inflate.decompress(data))
+        except zlib.error as error:
+            raise APIResponseValidationError(f"the answer's compression is damaged: {error}") from None

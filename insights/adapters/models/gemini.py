@@ -22,8 +22,18 @@ class GeminiAdapter(LiteLLMChatModel):
     openai_shaped = False
     stream_flag = False
     takes_media_urls = False
-    native_params = ("top_k", "safety_settings", "cached_content", "thinking_config", "speech_config", "media_resolution",
-                     "response_modalities", "image_config", "labels", "generation_config")  # fmt: skip
+    native_params = (
+        "top_k",
+        "safety_settings",
+        "cached_content",
+        "thinking_config",
+        "speech_config",
+        "media_resolution",
+        "response_modalities",
+        "image_config",
+        "labels",
+        "generation_config",
+    )
 
     def url(self, base: str, stream: bool) -> str:
         return f"{base}/models/{quote(self.upstream, safe='')}:" + (

@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import os
 import time
-import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextvars import ContextVar
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from insights._version import __version__
 from insights.adapters.models import transport
+from insights.adapters.models.deadline import DeadlineBackend, deadline
+from insights.adapters.models.frames import Inflater
 from insights.core import intercept
 from insights.core.effects import Blocking, Close, Effect, Open, Read, Send, Sleep, WireAnswer, WireCall, WireStream
 from insights.core.errors import APIConnectionError, APIError, APIResponseValidationError, Timeout
@@ -26,30 +26,6 @@ from insights.core.redact import redact
 
 NO_DEADLINE: Final = 600.0  # seconds for a single read or write where the caller set no deadline
 MAX_ANSWER: Final = 256 * 1024 * 1024  # bytes; no chat answer comes near, an endless one must not eat the memory
-
-_deadline: ContextVar[float | None] = ContextVar("insights_deadline", default=None)
-
-
-class Inflater:
-    """Decompresses gzip and deflate piece by piece; a body that isn't what its header says is passed on as it is."""
-
-    def __init__(self, encoding: str) -> None:
-        self._wanted = encoding.strip().lower() in ("gzip", "x-gzip", "deflate")
-        self._inflate: Any = None
-
-    def feed(self, data: bytes) -> bytes:
-        """The plain bytes of this piece."""
-        if not self._wanted or not data:
-            return data
-        if self._inflate is None:
-            if data[:1] not in (b"\x1f", b"\x78"):
-                self._wanted = False
-                return data
-            self._inflate = zlib.decompressobj(47)  # 32 + 15: gzip or zlib by its header, largest window
-        try:
-            return bytes(self._inflate.decompress(data))
-        except zlib.error as error:
-            raise APIResponseValidationError(f"the answer's compression is damaged: {error}") from None
 
 
 def _headers(response: Any) -> dict[str, str]:
@@ -88,58 +64,6 @@ def _typed(call: WireCall) -> Iterator[None]:
 # ---------------------------------------------------------------- blocking
 
 
-class _Net:
-    """An httpcore network stream whose every read and write is cut to the time left: httpx's timeouts are per read,
-    so a server that drips one byte a second would hold a call for ever."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def read(self, size: int, timeout: float | None = None) -> Any:
-        return self._stream.read(size, _cut(timeout))
-
-    def write(self, data: bytes, timeout: float | None = None) -> Any:
-        return self._stream.write(data, _cut(timeout))
-
-    def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> _Net:
-        return _Net(self._stream.start_tls(ssl_context, server_hostname, _cut(timeout)))
-
-
-class _Backend:
-    def __init__(self, backend: Any) -> None:
-        self._backend = backend
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> _Net:
-        return _Net(self._backend.connect_tcp(host, port, _cut(timeout), **options))
-
-
-def _cut(timeout: float | None) -> float | None:
-    until = _deadline.get()
-    if until is None:
-        return timeout
-    left = until - time.monotonic()
-    if left <= 0:
-        import httpcore
-
-        raise httpcore.ReadTimeout("deadline")
-    return left if timeout is None else min(left, timeout)
-
-
-@contextlib.contextmanager
-def _by(until: float | None) -> Iterator[None]:
-    token = _deadline.set(until)
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
-
-
 _handlers: dict[tuple[str, str], Any] = {}
 
 
@@ -157,7 +81,7 @@ def _client(url: str) -> Any:
         for carrier in (client._transport, *client._mounts.values()):
             pool = getattr(carrier, "_pool", None)
             if pool is not None:
-                pool._network_backend = _Backend(pool._network_backend)
+                pool._network_backend = DeadlineBackend(pool._network_backend)
         handler = _handlers.setdefault(_origin(url), handler)
     return handler.client
 
@@ -215,14 +139,14 @@ class SyncPerformer:
         replayed = _replay(call)
         if replayed is not None:
             return replayed
-        with _typed(call), _by(until):
+        with _typed(call), deadline(until):
             client = _client(call.url)
             response = client.send(_request(client, call, until), stream=True)
         return _recorded(_Stream(response.status_code, _headers(response), response.iter_raw(), call, response))
 
     def _read(self, stream: WireStream, until: float | None) -> bytes | None:
         assert isinstance(stream, _Stream)
-        with _typed(stream.call), _by(until):
+        with _typed(stream.call), deadline(until):
             return stream.took(next(stream.source, None))
 
     def _close(self, stream: WireStream) -> None:

@@ -21,8 +21,25 @@ class OllamaAdapter(LiteLLMChatModel):
     frames = LineFrames
     openai_shaped = False
     takes_media_urls = False
-    native_params = ("think", "keep_alive", "format", "options", "num_ctx", "num_predict", "num_gpu", "num_thread", "num_keep",
-                     "top_k", "min_p", "repeat_penalty", "repeat_last_n", "tfs_z", "mirostat", "mirostat_eta", "mirostat_tau")  # fmt: skip
+    native_params = (
+        "think",
+        "keep_alive",
+        "format",
+        "options",
+        "num_ctx",
+        "num_predict",
+        "num_gpu",
+        "num_thread",
+        "num_keep",
+        "top_k",
+        "min_p",
+        "repeat_penalty",
+        "repeat_last_n",
+        "tfs_z",
+        "mirostat",
+        "mirostat_eta",
+        "mirostat_tau",
+    )
 
     def body(self, config: Any, arguments: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
         arguments["optional_params"].setdefault("stream", False)

@@ -9,6 +9,15 @@ class TogetherAdapter(LiteLLMChatModel):
     """OpenAI-shaped."""
 
     litellm_provider = "together_ai"
-    native_params = ("top_k", "min_p", "repetition_penalty", "safety_model", "context_length_exceeded_behavior", "echo", "reasoning",
-                     "chat_template_kwargs", "compliance")  # fmt: skip
+    native_params = (
+        "top_k",
+        "min_p",
+        "repetition_penalty",
+        "safety_model",
+        "context_length_exceeded_behavior",
+        "echo",
+        "reasoning",
+        "chat_template_kwargs",
+        "compliance",
+    )
     extra_params = ("reasoning_effort",)
