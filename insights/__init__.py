@@ -66,8 +66,8 @@ _HOMES = {
     "core.errors": """AllModelsFailedError APIConnectionError APIError APIResponseValidationError AuthenticationError
         BadRequestError CacheMissError CassetteError CassetteMissingError ConfigError ContentPolicyViolationError
         ContextWindowExceededError EmptyResponseError InsightsError InternalServerError MissingKeyError NotFoundError
-        PermissionDeniedError QuotaExceededError RateLimitError ServiceUnavailableError Timeout TruncatedStreamError UnknownModelError
-        UnsupportedParamsError""",
+        PermissionDeniedError QuotaExceededError RateLimitError ServiceUnavailableError Timeout TruncatedStreamError
+        UnknownModelError UnsupportedParamsError""",
     "core.types": "Attempt Choices Chunk Cost Function Message ModelResponse ToolCall Trace Usage",
     "explain": "RouteExplanation",
     "streaming": "AsyncStream Stream",

@@ -6,7 +6,7 @@ import functools
 import inspect
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -25,10 +25,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Cassette:
     """A cassette in use: replays in order what was recorded, or records what comes."""
 
-    def __init__(self, path: Path, mode: str, recorded_from: dict[str, str] | None) -> None:
+    def __init__(
+        self, path: Path, mode: str, recorded_from: dict[str, str] | None = None, hosts: Mapping[str, str] | None = None
+    ) -> None:
         self.path = path
         self.recording = mode == "record"
         self._recorded_from = recorded_from or {}
+        self._hosts = hosts or {}
         self.interactions: list[Interaction] = [] if self.recording else read_cassette(path)
         self._played = [False] * len(self.interactions)
         self._lock = threading.Lock()
@@ -57,7 +60,14 @@ class Cassette:
     def record(self, call: WireCall, response: Recorded) -> None:
         """Keeps a response."""
         with self._lock:
-            self.interactions.append(Interaction(call.method, call.url, call.content, response))
+            self.interactions.append(Interaction(call.method, self._public(call.url), call.content, response))
+
+    def _public(self, url: str) -> str:
+        """The URL the recording stands for, where a stand-in was asked in its place."""
+        for asked, meant in self._hosts.items():
+            if url.startswith(asked):
+                return meant + url.removeprefix(asked)
+        return url
 
     def save(self) -> None:
         """Writes what was recorded, in one step: the file is the old one or the new one, never half of one.
@@ -75,6 +85,7 @@ class use_cassette:
         path: the cassette's YAML file (vcrpy's format).
         mode: `"replay"` (no key needed, no network), or `"record"` (asks the real hosts, then writes the file).
         recorded_from: what the file says about its origin, e.g. `{"what": "local wire simulator", "version": "1"}`.
+        hosts: while recording, base URL asked -> base URL the recording stands for, when a stand-in is asked.
 
     Inside the block the response cache is off unless a call asks for it.
 
@@ -84,17 +95,23 @@ class use_cassette:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], mode: str = "replay", *, recorded_from: dict[str, str] | None = None
+        self,
+        path: str | os.PathLike[str],
+        mode: str = "replay",
+        *,
+        recorded_from: dict[str, str] | None = None,
+        hosts: Mapping[str, str] | None = None,
     ) -> None:
         if mode not in MODES:
             raise BadRequestError(f"a cassette's mode is one of {', '.join(MODES)}, got {mode!r}")
         self._path = Path(path)
         self._mode = mode
         self._recorded_from = recorded_from
+        self._hosts = hosts
         self._stack: list[tuple[Cassette, ExitStack]] = []
 
     def __enter__(self) -> Cassette:
-        cassette = Cassette(self._path, self._mode, self._recorded_from)
+        cassette = Cassette(self._path, self._mode, self._recorded_from, self._hosts)
         stack = ExitStack()
         stack.enter_context(intercept.installed(cassette))
         self._stack.append((cassette, stack))
