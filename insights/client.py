@@ -185,7 +185,9 @@ class Client:
             if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < float("inf"):
                 raise BadRequestError(f"timeout must be a number of seconds above 0, got {given!r}")
             return float(given)
-        return self.settings.timeout
+        if self.settings.timeout_given:
+            return self.settings.timeout
+        return self._catalog.provider(self._route(model).provider).timeout
 
     def _cache(self, given: CacheControl) -> dict[str, Any]:
         """The plan's cache: the call's wish, else Settings; inside a cassette off unless the call asks for it."""
@@ -235,7 +237,7 @@ def completion(model: str, messages: Any, *, stream: bool = False, **params: Any
         stream: True gives a `Stream` of chunks instead.
         **params: OpenAI's chat completions parameters, the provider's own, and:
             api_key: a key for this call. api_base: another host that speaks the provider's format.
-            timeout: seconds for everything, retries and fallbacks included (default 600).
+            timeout: seconds for everything, retries and fallbacks included (default: the provider file's, 600).
             num_retries: retries per candidate (default 2).
             fallbacks: models to ask next, as names or dicts with `model` and parameters.
             cache: True, False, "refresh" (ask again), "only" (never ask), or {"namespace": ...}.
