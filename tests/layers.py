@@ -21,7 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"catalog", "cache", "routing", "spend"}),
     frozenset({"adapters"}),
     frozenset({"flow"}),
-    frozenset({"client"}),
+    frozenset({"client", "streaming", "explain"}),
     frozenset({"batch", "notebook", "cassettes", "integrations", "cli", "__main__"}),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}

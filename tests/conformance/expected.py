@@ -63,7 +63,13 @@ def _stream(body: bytes, cut: Framing, read: StreamReader) -> Expected:
         stream = cut(body)
     except ValueError:  # half a document at the end, or one that is none
         return Expected(errors=("TruncatedStreamError", "APIResponseValidationError"))
-    return read_errors.inside_stream(stream) or read(stream)
+    failed = read_errors.inside_stream(stream)
+    if failed is None:
+        return read(stream)
+    failure, before = failed
+    if read(before).errors == ("TruncatedStreamError",):  # text was given out: what it broke off with is told too
+        return Expected(errors=(*failure.errors, "TruncatedStreamError"), statuses=failure.statuses)
+    return failure
 
 
 def _readers(wire: Wire, provider: str) -> tuple[WholeReader, StreamReader]:

@@ -100,12 +100,18 @@ def inside(document: Mapping[str, Any]) -> Expected | None:
         return None
     text = json.dumps(document)
     status = _status(failed)
-    return Expected(errors=classes(status, text) if status else ("APIError",))
+    if status is None:
+        return Expected(errors=("APIError",))
+    return Expected(errors=classes(status, text), statuses=frozenset({status}))
 
 
-def inside_stream(stream: Stream) -> Expected | None:
-    """The first event that says that the stream failed."""
-    return next((found for found in map(inside, stream.documents) if found), None)
+def inside_stream(stream: Stream) -> tuple[Expected, Stream] | None:
+    """The first event that says that the stream failed, and what came before it."""
+    for position, document in enumerate(stream.documents):
+        found = inside(document)
+        if found:
+            return found, Stream(stream.documents[:position])
+    return None
 
 
 def _status(failed: object) -> int | None:

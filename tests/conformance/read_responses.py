@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .framing import Stream
-from .shapes import ChoiceBuilder, Expected, Tokens, answer, first_number, tokens
+from .shapes import ChoiceBuilder, Expected, Tokens, answer, first_number, streamed, tokens
 
 FINISH = {
     "completed": "stop",
@@ -35,7 +35,13 @@ def read(document: dict[str, Any]) -> Expected:
 def read_stream(stream: Stream) -> Expected:
     """The last event holds the whole response; without one the stream was cut."""
     ends = [document for document in stream.documents if document.get("type") in _ENDS]
-    return read(ends[-1]["response"]) if ends else Expected(errors=("TruncatedStreamError",))
+    if ends:
+        return read(ends[-1]["response"])
+    builder = ChoiceBuilder()
+    for document in stream.documents:
+        if str(document.get("type")).endswith("output_text.delta"):
+            builder.say(document.get("delta"))
+    return streamed([builder], FINISH, None)
 
 
 def _add(builder: ChoiceBuilder, position: int, item: Mapping[str, Any]) -> None:

@@ -39,6 +39,7 @@ NAMES = [
     "PermissionDeniedError",
     "QuotaExceededError",
     "RateLimitError",
+    "RouteExplanation",
     "ServiceUnavailableError",
     "Settings",
     "Stream",

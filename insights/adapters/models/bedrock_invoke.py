@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from insights.adapters.models import convert, transport
 from insights.adapters.models.anthropic import anthropic_usage
-from insights.adapters.models.bedrock import BedrockAdapter
+from insights.adapters.models.aws import AWSModel
 from insights.adapters.models.body import Prepared
 from insights.core.effects import WireAnswer
 from insights.core.types import Usage
@@ -16,10 +16,10 @@ from insights.core.types import Usage
 _LEGACY = ("anthropic.claude-v2", "anthropic.claude-instant")  # Anthropic's text completions, before Messages
 
 
-class BedrockInvoke(BedrockAdapter):
+class BedrockInvoke(AWSModel):
     """The other way to a Bedrock model; region, credentials and host are the model's own."""
 
-    def __init__(self, model: BedrockAdapter) -> None:
+    def __init__(self, model: AWSModel) -> None:
         self.__dict__.update(model.__dict__)
 
     @property
@@ -65,7 +65,7 @@ class BedrockInvoke(BedrockAdapter):
         )
         if found:
             return {0: {"FINISH": "stop", "LENGTH": "length", "CONTENT_FILTERED": "content_filter"}.get(str(found), str(found))}
-        return super().finishes(data) | {
+        return {
             convert.whole(c.get("index")): str(c["finish_reason"]) for c in data.get("choices") or () if c.get("finish_reason")
         }
 
