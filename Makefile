@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test test-range lint format bench build clean
+.PHONY: help install demo cassettes test test-range lint format bench build clean
 
 help: ## Say what there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP) ## A short tour that needs no key and no network
 	@$(BIN)/python docs/demo.py
+
+cassettes: $(STAMP) ## Record cassettes/ anew, from the wire simulator in tests/simulator
+	@$(BIN)/python -m tests.record_cassettes
 
 test: $(STAMP) ## The whole suite, offline, with the coverage gate
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term-missing:skip-covered $(ARGS)

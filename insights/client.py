@@ -52,6 +52,12 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self.settings!r})"
 
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Closes the cache's database; the next call opens it again."""
         for store in self._stores.values():
@@ -196,6 +202,7 @@ class Client:
             control, given = dict(given), True
         if given not in (None, True, False, "refresh", "only"):
             raise BadRequestError(f"cache must be True, False, 'refresh', 'only' or a dict, got {given!r}")
+        given = bool(given) if isinstance(given, int) else given  # 0 and 1 equal False and True above
         if given is None and intercept.active():
             return {"cache_note": "off: inside a cassette"}
         if given is False or (given is None and not self.settings.cache):

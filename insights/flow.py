@@ -144,11 +144,11 @@ def _candidate(state: _State, candidate: Candidate) -> FlowGenerator[ModelRespon
     if key is not None and plan.store is not None and plan.read_cache:
         stored = plan.store.get(key)
         data = None if stored is None else unpack(stored)
-        if data is not None:
-            found = _hit(data, request)
+        known = None if data is None else _hit(data, request)
+        if known is not None:
             state.trace.cache = "hit"
-            yield from _replayed(found, request)
-            return found
+            yield from _replayed(known, request)
+            return known
         state.trace.cache = "miss: no answer is stored for this request"
     if plan.only_cache:
         raise CacheMissError(
@@ -251,7 +251,9 @@ def _finish(found: ModelResponse, model: LiteLLMChatModel, request: ChatRequest)
     info = model.info
     if found.usage is not None and info is not None:
         found.cost = price_of(info, found.usage)
-    if found.cost is None:
+    if found.usage is None:
+        found.trace.notes.append(f"{model.provider} reported no usage, so the cost is unknown")
+    elif found.cost is None:
         found.trace.notes.append(f"no price is known for {model.provider}/{model.upstream}")
 
 
@@ -269,11 +271,14 @@ def _key(plan: Plan, model: LiteLLMChatModel, request: ChatRequest) -> str | Non
     return cache_key({**fields, "drop_params": plan.drop_params})
 
 
-def _hit(stored: bytes, request: ChatRequest) -> ModelResponse:
-    """A fresh object for each hit: what a caller does to it changes nothing that is stored."""
+def _hit(stored: bytes, request: ChatRequest) -> ModelResponse | None:
+    """A fresh object for each hit: what a caller does to it changes nothing that is stored. None for what is no answer."""
     from insights.core.types import Cost, ModelResponse
 
-    found = ModelResponse.model_validate_json(stored)
+    try:
+        found = ModelResponse.model_validate_json(stored)
+    except ValueError:
+        return None
     found.cached = True
     found._parse_as = request.parse_as
     if found.cost is not None:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from insights._version import __version__
+from insights.catalog.loader import yaml_loader
 from insights.core.effects import WireCall
 from insights.core.errors import CassetteError
 from insights.core.intercept import Recorded
@@ -64,9 +65,8 @@ def read_cassette(path: Path) -> list[Interaction]:
     """
     import yaml
 
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        data = yaml.load(path.read_bytes(), Loader=loader)  # noqa: S506  # a safe loader
+        data = yaml.load(path.read_bytes(), Loader=yaml_loader())  # noqa: S506  # a safe loader
     except FileNotFoundError:
         raise CassetteError(
             f"{path}: there is no such cassette",

@@ -22,11 +22,37 @@ _PACKAGED: Final = Path(__file__).resolve().parent.parent / "_configs" / "provid
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent / "configs" / "providers"
 
 MAX_BYTES: Final = 2_000_000  # the largest shipped file is some 50 kB
+# What PyYAML takes values without a tag for; `!!python/...` has the same prefix as these.
+_PLAIN_TAGS: Final = frozenset("str int float bool null timestamp value merge seq map".split())
+MAX_DEPTH: Final = 100  # levels; provider files and cassettes have 7
 
 
 def shipped_directory() -> Path:
     """Where the provider files that come with insights lie: inside the wheel, or in a checkout beside the package."""
     return _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
+
+
+@lru_cache(maxsize=1)
+def yaml_loader() -> Any:
+    """PyYAML's safe loader, for files nested no deeper than `MAX_DEPTH`: the one in C would run out of stack and crash."""
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class ShallowLoader(base):  # type: ignore[misc]  # whichever there is
+        depth = 0
+
+        def descend_resolver(self, parent: Any, index: Any) -> None:
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                raise yaml.YAMLError(f"nested deeper than {MAX_DEPTH} levels")
+            super().descend_resolver(parent, index)
+
+        def ascend_resolver(self) -> None:
+            self.depth -= 1
+            super().ascend_resolver()
+
+    return ShallowLoader
 
 
 class Node:
@@ -72,9 +98,8 @@ def read_yaml(path: Path) -> Node:
         raise ConfigError(f"can't be read: {error}", file=str(path)) from None
     import yaml
 
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        root = yaml.compose(source, Loader=loader)
+        root = yaml.compose(source, Loader=yaml_loader())
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ConfigError(
@@ -95,7 +120,7 @@ def _convert(node: Any, file: str, seen: set[int]) -> Node:
     if id(node) in seen:
         raise ConfigError("YAML anchors and aliases are not used here", file=file, line=line, hint="write the value out")
     seen.add(id(node))
-    if not node.tag.startswith("tag:yaml.org,2002:"):
+    if node.tag.removeprefix("tag:yaml.org,2002:") not in _PLAIN_TAGS:
         raise ConfigError(f"YAML tags are not used here: {node.tag}", file=file, line=line, hint="remove the tag")
     if node.id == "sequence":
         return Node([_convert(item, file, seen) for item in node.value], file, line)

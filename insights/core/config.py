@@ -90,6 +90,8 @@ class Settings:
                 raise ConfigError(
                     f"Settings has no {name!r}", hint="settings are " + ", ".join(given) + " and {PROVIDER}_API_KEY"
                 )
+            if not isinstance(value, str | SecretStr | None):
+                raise ConfigError(f"{name} must be a text, got {type(value).__name__}")
             given[name] = secret(value)
         object.__setattr__(self, "_given", {name: value for name, value in given.items() if value is not None})
 
@@ -157,7 +159,7 @@ class Settings:
     @property
     def num_retries(self) -> int:
         """Retries per candidate after the first attempt."""
-        return int(self._number("num_retries", DEFAULT_NUM_RETRIES, above=-1))
+        return int(self._number("num_retries", DEFAULT_NUM_RETRIES, above=-1, whole=True))
 
     @property
     def drop_params(self) -> bool:
@@ -172,7 +174,7 @@ class Settings:
             raise ConfigError(f"{variable}={text!r} is neither yes nor no", hint=f"set {variable}=1 or {variable}=0")
         return text in _TRUE if text else default
 
-    def _number(self, name: str, default: float, *, above: float) -> float:
+    def _number(self, name: str, default: float, *, above: float, whole: bool = False) -> float:
         value = self._given.get(name, self.variable(variable := f"INSIGHTS_{name.upper()}"))
         if value is None:
             return default
@@ -180,6 +182,11 @@ class Settings:
             number = float(value)
         except (TypeError, ValueError):
             number = above
-        if not number > above:
-            raise ConfigError(f"{name}={value!r} is not a number above {above:g}", hint=f"correct {name} / {variable}")
+        if not above < number < float("inf") or (whole and number % 1):
+            kind = "a whole number" if whole else "a number"
+            raise ConfigError(f"{name}={value!r} is not {kind} above {above:g}", hint=f"correct {name} / {variable}")
         return number
+
+
+settings: Final = Settings()
+"""The settings of the environment; what isn't given otherwise is read from here."""

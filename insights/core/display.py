@@ -8,17 +8,35 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from insights.core.types import ModelResponse
 
-_CODE: Final = re.compile(r"(^```.*?(?:^```[ \t]*$|\Z)|(?<!`)`[^`\n]+`(?!`))", re.DOTALL | re.MULTILINE)
+_FENCE: Final = re.compile(r"(`{3,})[^`]*")
+_SPAN: Final = re.compile(r"(`[^`]+`)")
 
 
 def inert(text: str) -> str:
-    """Markdown whose HTML is shown instead of run: an answer is data. Code spans already show `<` as it is.
+    """Markdown whose HTML is shown instead of run: an answer is data. Code already shows `<` as it is.
+
+    Only what is code by every rule of CommonMark counts: fences that begin a line, and backticks in pairs of one on lines
+    without a table. Behind anything less certain all is escaped, so that nothing can pass itself off as code.
 
     >>> inert("a <script>x</script> `<b>`")
     'a &lt;script>x&lt;/script> `<b>`'
     """
-    parts = _CODE.split(text)
-    return "".join(part if i % 2 else part.replace("<", "&lt;") for i, part in enumerate(parts))
+    shown: list[str] = []
+    fence, fences_certain, spans_certain = "", True, True
+    for line in re.split(r"(?<=\n)|(?<=\r)(?!\n)", text):
+        bare = line.rstrip("\r\n")
+        opening = _FENCE.fullmatch(bare) if fences_certain and not fence else None
+        if fence or opening:
+            closed = fence and re.fullmatch(rf" {{0,3}}{fence}`*[ \t]*", bare)
+            fence, spans_certain = opening[1] if opening else "" if closed else fence, True
+            shown.append(line)
+            continue
+        fences_certain = fences_certain and "```" not in bare and "~~~" not in bare
+        spans_certain = spans_certain or not bare.strip()  # no span goes beyond a blank line
+        spans_certain = spans_certain and not re.search(r"``|\\`|\|", bare) and bare.count("`") % 2 == 0
+        parts = _SPAN.split(line) if spans_certain else [line]
+        shown += (part if i % 2 else part.replace("<", "&lt;") for i, part in enumerate(parts))
+    return "".join(shown)
 
 
 def summary_line(response: ModelResponse) -> str:

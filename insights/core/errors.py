@@ -245,7 +245,7 @@ class AllModelsFailedError(InsightsError, ExceptionGroup[Exception]):
         return ExceptionGroup.__new__(cls, message, exceptions)
 
     def __init__(self, message: str, exceptions: Sequence[Exception]) -> None:
-        InsightsError.__init__(self, message)
+        self.hint = None  # `message` is the group's own, and can't be set
 
     def derive(self, excs: Sequence[Exception]) -> AllModelsFailedError:  # type: ignore[override]
         """The same group over fewer errors, as `split` and `except*` need it."""

@@ -58,6 +58,11 @@ def active() -> bool:
     return bool(_stack)
 
 
+def replaying() -> bool:
+    """Whether every answer comes from a cassette, so that nothing is sent and no key is needed."""
+    return bool(_stack) and not _stack[-1].recording
+
+
 def recording() -> bool:
     """Whether responses from the network are wanted."""
     return bool(_stack) and _stack[-1].recording

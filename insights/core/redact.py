@@ -11,7 +11,9 @@ MASK: Final = "**********"
 # error body is not safe to repeat as it is. Sources: the providers' key formats as published by GitHub secret scanning.
 _KEY_SHAPES: Final = re.compile(
     r"""
-    \b(?:
+    # Where a key begins: at a word's edge, or behind an escape of JSON or YAML ("\nsk-..." is a key on a line of its own).
+    (?: (?<!\w) | (?<=\\[0abefnrtvNLP_]) | (?<=\\u[0-9A-Fa-f]{4}) | (?<=\\x[0-9A-Fa-f]{2}) )
+    (?:
         sk-[A-Za-z0-9_*-]{8,}            # OpenAI, Anthropic, DeepSeek, OpenRouter, Moonshot
       | (?:gsk|hf|fw|csk|tgp_v1)_[A-Za-z0-9_*-]{8,}  # Groq, Hugging Face, Fireworks, Cerebras, Together
       | (?:xai|pplx|csk)-[A-Za-z0-9*-]{8,}           # xAI, Perplexity, Cerebras

@@ -11,7 +11,7 @@ from insights.core import errors
 from .shapes import Choice, Expected, Tokens, ToolCall
 
 if TYPE_CHECKING:
-    from insights.core.types import Chunk, ModelResponse, Usage
+    from insights.core.types import Chunk, Message, ModelResponse, Usage
 
 _THINK = re.compile(r"\s*<think>(.*?)</think>\s*(.*)", re.S)
 
@@ -73,15 +73,19 @@ def choices_of(response: ModelResponse) -> list[Choice]:
     return [
         Choice(
             text=choice.message.content or "",
-            tool_calls=tuple(
-                ToolCall.of(call.function.name, call.function.arguments) for call in choice.message.tool_calls or ()
-            ),
+            tool_calls=_calls_of(choice.message),
             finish=frozenset({choice.finish_reason or ""}),
             reasoning=choice.message.reasoning_content or None,
             refusal=choice.message.refusal or None,
         )
         for choice in sorted(response.choices, key=lambda choice: choice.index)
     ]
+
+
+def _calls_of(message: Message) -> tuple[ToolCall, ...]:
+    calls = tuple(ToolCall.of(call.function.name, call.function.arguments) for call in message.tool_calls or ())
+    called = message.get("function_call")  # OpenAI's older word, which may be kept
+    return (*calls, ToolCall.of(called["name"], called["arguments"])) if called else calls
 
 
 def _choice_differences(got: Choice, expected: Choice) -> Iterator[str]:

@@ -84,8 +84,8 @@ def classes(status: int, text: str) -> tuple[str, ...]:
         return ("QuotaExceededError", "BadRequestError")
     if status == 400 and _NO_MODEL.search(text):
         return ("BadRequestError", "NotFoundError")
-    if status == 413 and "rate_limit" in text:
-        return ("RateLimitError", "BadRequestError")
+    if status == 413:  # a limit of bytes, which is nearly always one of words
+        return ("BadRequestError", "ContextWindowExceededError", *(("RateLimitError",) if "rate_limit" in text else ()))
     return _BY_STATUS.get(status, ("InternalServerError",) if status >= 500 else ("BadRequestError",))
 
 

@@ -18,7 +18,7 @@ FINISH = {
     "max_tokens": "length",
     "model_length": "length",
     "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
+    "function_call": "function_call",  # what tool calls were called before
     "content_filter": "content_filter",
     "sensitive": "content_filter",  # z.ai
 }

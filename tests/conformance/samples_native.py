@@ -61,6 +61,7 @@ def anthropic() -> list[Recording]:
         sample("anthropic/tool", path, asked, sse(*events), kind=SSE),
         sample("anthropic/cut", path, asked, sse(*events[:5]), kind=SSE),
         sample("anthropic/fails", path, asked, sse(*events[:4], overloaded), kind=SSE),
+        sample("anthropic/fails_at_once", path, asked, sse(overloaded), kind=SSE),
         sample("anthropic/refusal", path, still, _message() | {"stop_reason": "refusal"}),
         sample("anthropic/busy", path, still, overloaded, status=529),
     ]

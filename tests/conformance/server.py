@@ -159,6 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in sent_headers(self.served, body):
             self.send_header(name, value)
         self.send_header(*("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body))))
+        self.send_header("Connection", "close")  # the server ends with its test: nothing is gained by keeping it open
         self.end_headers()
         if not chunked:
             self.wfile.write(body)
@@ -171,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Server(ThreadingHTTPServer):
-    """Ends kept-alive connections with the test, so that no thread and no socket outlives it."""
+    """Ends connections that a test left open, so that no thread and no socket outlives it."""
 
     daemon_threads = True
     block_on_close = True

@@ -120,6 +120,8 @@ def finish_words(native: str | None, words: Mapping[str, str], *, calls: bool) -
     word = words.get((native or "").strip().lower())
     if word is None:
         return ANY
+    if word == "function_call":
+        return frozenset({word, "tool_calls"})
     return frozenset({word, "tool_calls"}) if calls and word == "stop" else frozenset({word})
 
 

@@ -25,10 +25,14 @@ from .compare import answer_differences, error_differences
 from .expected import expected
 from .samples import AWS, SSE, aws, sample, sse
 from .samples_native import NATIVE_SAMPLES
+from .samples_odd_bedrock import BEDROCK_ODDITIES
+from .samples_odd_hosts import HOST_ODDITIES
+from .samples_odd_native import NATIVE_ODDITIES
 from .samples_openai import OPENAI_SAMPLES
 from .shapes import Choice, Expected, ToolCall
 
-SAMPLES = {recording.row["file"]: recording for recording in [*OPENAI_SAMPLES, *NATIVE_SAMPLES]}
+WRITTEN = [*OPENAI_SAMPLES, *NATIVE_SAMPLES, *HOST_ODDITIES, *NATIVE_ODDITIES, *BEDROCK_ODDITIES]
+SAMPLES = {recording.row["file"]: recording for recording in WRITTEN}
 ANSWERS = {name: recording for name, recording in SAMPLES.items() if not expected(recording).errors}
 PATH = "/v1/chat/completions"
 
@@ -205,6 +209,10 @@ def test_only_two_files_know_the_library() -> None:
         assert not clients & {name.partition(".")[0] for name in imports}, file.name
 
 
-def test_aws_exceptions_are_seen() -> None:
-    assert expected(SAMPLES["bedrock/fails"]).errors == ("RateLimitError",)
+def test_a_failure_inside_a_stream_is_seen() -> None:
+    """After text was given out, that it broke off is as right to say as what it broke off with."""
+    broken = expected(SAMPLES["bedrock/fails"])
+    assert broken.errors == ("RateLimitError", "TruncatedStreamError")
+    assert broken.statuses == {429}
+    assert expected(SAMPLES["anthropic/fails_at_once"]).errors == ("ServiceUnavailableError",)
     assert expected(sample("bedrock/x", "/model/m/converse-stream", {}, aws()[:0], kind=AWS)).errors

@@ -55,6 +55,9 @@ class AnthropicAdapter(LiteLLMChatModel):
             params.setdefault("user", params.pop("safety_identifier"))
         return params
 
+    def takes_url(self, field: str, url: str) -> bool:
+        return url.startswith("https://") and field != "file_data"  # what else litellm would fetch
+
     def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
         found = data.get("stop_reason") or (data.get("delta") or {}).get("stop_reason")
         return {0: str(found)} if found else {}

@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from insights.adapters.models import convert, transport
-from insights.adapters.models.body import Prepared, build, refuse_remote_media
+from insights.adapters.models.body import Prepared, build
 from insights.adapters.models.decoder import Progress, StreamDecoder, chunks_of
 from insights.adapters.models.egress import Endpoint, endpoint
+from insights.adapters.models.media import refuse_remote_media
 from insights.adapters.models.wire import Wire
 from insights.core import intercept
 from insights.core.effects import (
@@ -70,7 +71,7 @@ class LiteLLMChatModel(Wire):
             self._settings,
             base=self.base,
             api_key=self._api_key,
-            required=self.key_required and not intercept.active(),
+            required=self.key_required and not intercept.replaying(),
         )
 
     def prepare(self, request: ChatRequest, where: Endpoint, drop_params: bool = False) -> Prepared:
@@ -80,8 +81,7 @@ class LiteLLMChatModel(Wire):
             UnsupportedParamsError: naming the parameters the provider can't do.
             BadRequestError: litellm can't translate the messages.
         """
-        if not self.takes_media_urls:
-            refuse_remote_media(request.messages, self.provider)
+        refuse_remote_media(self, request.messages)
         return build(self, request, where, drop_params)
 
     def parse(self, prepared: Prepared, answer: WireAnswer, where: Endpoint) -> ModelResponse:
@@ -133,7 +133,8 @@ class LiteLLMChatModel(Wire):
         if not transport.loaded():
             yield Blocking(transport.load)
         prepared = self.prepare(request, where, drop_params)
-        prepared.call = yield from self.authorize(prepared.call, where)
+        if not intercept.replaying():
+            prepared.call = yield from self.authorize(prepared.call, where)
         return prepared
 
     def attempt(
@@ -210,6 +211,7 @@ class LiteLLMChatModel(Wire):
                             yield Emit(ready)
                         held = []
         except APIError as error:
+            error.provider, error.model = error.provider or self.provider, error.model or self.upstream
             if not progress.content:
                 raise
             raise decoder.cut_off(error) from error

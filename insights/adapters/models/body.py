@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from insights.adapters.models import transport
+from insights.adapters.models.media import refuse_lost_media
 from insights.core.effects import WireCall
 from insights.core.errors import BadRequestError, InsightsError, UnsupportedParamsError
 from insights.core.redact import redact
@@ -37,8 +39,10 @@ class Prepared:
     notes: list[str] = field(default_factory=list)
 
 
-# (provider, model, parameter) seen to reach the body; a second look would find the same.
-_arrived: set[tuple[str, str, str]] = set()
+# (provider, model, parameter, kind of value) seen to reach the body; a second look would find the same.
+_arrived: set[tuple[str, str, str, Any]] = set()
+_MOST_ARRIVED = 10_000
+_FREE_TEXT = ("user", "prompt_cache_key", "safety_identifier")
 
 
 def build(model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, drop_params: bool) -> Prepared:
@@ -50,14 +54,14 @@ def build(model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, drop_p
     """
     draft = _Draft(model, request, where)
     refused = draft.choose()
-    body = draft.body()
+    body = draft.accepted(refused) if drop_params else draft.body()
     refused += draft.vanished(body)
     if refused and not drop_params:
         raise _unsupported(refused, model)
     notes = [f"dropped {name}: {model.provider} can't do it" for name in refused]
     if refused:
         body = draft.body()
-    headers = model.headers(draft.config, where, draft.arguments)
+    headers = _with_betas(model.headers(draft.config, where, draft.arguments), draft.headers)
     fake_stream = bool(draft.flags.get("fake_stream"))
     streams = request.stream and not fake_stream
     if streams and model.stream_flag:
@@ -77,6 +81,7 @@ def build(model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, drop_p
         provider=model.provider,
         model=model.upstream,
     )
+    refuse_lost_media(model, request.messages, call.content)
     return Prepared(call, draft.config, body, draft.arguments, draft.log, bool(draft.flags.get("json_mode")), streams, notes)
 
 
@@ -112,6 +117,7 @@ class _Draft:
         self.litellm_params = {"api_base": where.base, "custom_llm_provider": model.litellm_provider}
         self.log: Any = None
         self.arguments: dict[str, Any] = {}
+        self.headers: dict[str, str] = {}
         self.flags: dict[str, Any] = {}
 
     def choose(self) -> list[str]:
@@ -122,12 +128,23 @@ class _Draft:
             if here in self.params and here not in self.supported | passes and there in self.supported | passes:
                 self.params.setdefault(there, self.params.pop(here))
         options = self.params.pop("stream_options", None) or {}
-        if set(options) - {"include_usage"} and "stream_options" not in self.supported:
+        if set(options) - {"include_usage"} and ("stream_options" not in self.supported or not self.model.stream_flag):
             refused.append("stream_options")
         for name in [name for name in self.params if name in OPENAI_PARAMS and name not in self.supported | passes]:
             if self.params.pop(name) not in NEUTRAL.get(name, ()):
                 refused.append(name)
         return refused
+
+    def accepted(self, refused: list[str]) -> dict[str, Any]:
+        """The body without the parameters that litellm refuses by their values; these go to `refused`."""
+        while True:
+            try:
+                return self.body()
+            except UnsupportedParamsError as error:
+                named = [name for name in error.params if self.params.pop(name, None) is not None]
+                if not named:
+                    raise
+                refused += named
 
     def body(self, other: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The body by litellm, of these parameters or of others. litellm's configs change what they are given: copies."""
@@ -152,13 +169,15 @@ class _Draft:
                 "optional_params": options,
                 "litellm_params": dict(self.litellm_params),
             }
-            body = model.body(self.config, arguments, {})
+            headers: dict[str, str] = {}
+            body = model.body(self.config, arguments, headers)
         except InsightsError:
             raise
         except Exception as error:
             raise _translated(error, model, params) from None
         if other is None:
             self.flags, self.arguments, self.log = flags, arguments, transport.QuietLog(options)
+            self.headers = headers
         return merged(body, extra)
 
     def vanished(self, body: dict[str, Any]) -> list[str]:
@@ -166,11 +185,13 @@ class _Draft:
         refused = []
         whole: str | None = None
         for name in list(self.params):
-            mark = (self.model.provider, self.model.upstream, name)
+            mark = (self.model.provider, self.model.litellm_model, name, _kind(name, self.params[name]))
             if mark in _arrived or self.params[name] in NEUTRAL.get(name, ()):
                 continue
             whole = whole or canonical_json(body)
             if self._leaves_mark(name, whole):
+                if len(_arrived) >= _MOST_ARRIVED:
+                    _arrived.clear()
                 _arrived.add(mark)
             elif name in OPENAI_PARAMS:
                 refused.append(name)
@@ -190,6 +211,27 @@ class _Draft:
             return any(canonical_json(self.body(other)) != whole for other in others)
         except BadRequestError:
             return True  # the rest makes no sense without it
+
+
+def _kind(name: str, value: Any) -> Any:
+    """What values that fare alike have in common: one tool_choice may arrive where another doesn't, one seed is like any."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value == 0
+    if isinstance(value, Mapping):
+        return (str(value.get("type")), *sorted(value))
+    if isinstance(value, list):
+        return len(value) > 1
+    return "" if name in _FREE_TEXT else value
+
+
+def _with_betas(headers: dict[str, str], asked: Mapping[str, str]) -> dict[str, str]:
+    """`headers` with the betas that litellm asks for while it writes the body."""
+    found = dict(headers)
+    for name, value in asked.items():
+        if name.lower() == "anthropic-beta":
+            betas = [*found.get(name, "").split(","), *value.split(",")]
+            found[name] = ",".join(dict.fromkeys(beta.strip() for beta in betas if beta.strip()))
+    return found
 
 
 def model_options(model: LiteLLMChatModel) -> dict[str, Any]:
@@ -213,7 +255,9 @@ def _translated(error: Exception, model: LiteLLMChatModel, params: Iterable[str]
     """What litellm objects to, in our words: which parameter, if it says so."""
     text = redact(str(error))
     if transport.is_unsupported(error):
-        named = [name for name in params if name in text] or list(params)
+        # "doesn't support temperature=0 ... unless reasoning_effort ...": what is named after that isn't what is refused.
+        blamed = set(re.findall(r"\w+", re.split(r" (?:unless|when) ", text)[0]))
+        named = [name for name in params if name in blamed] or list(params)
         return _unsupported(
             named, model, text.split("To drop")[0].removeprefix("litellm.UnsupportedParamsError:").strip()[:300]
         )
@@ -222,23 +266,3 @@ def _translated(error: Exception, model: LiteLLMChatModel, params: Iterable[str]
         provider=model.provider,
         model=model.upstream,
     )
-
-
-def refuse_remote_media(messages: Sequence[Mapping[str, Any]], provider: str) -> None:
-    """Refuses remote images and files where preparing the request would mean fetching them.
-
-    Raises:
-        BadRequestError: naming the message.
-    """
-    for index, message in enumerate(messages):
-        parts = message.get("content")
-        for part in parts if isinstance(parts, list) else ():
-            for kind in ("image_url", "file", "video_url"):
-                value = part.get(kind) if isinstance(part, Mapping) else None
-                url = value if isinstance(value, str) else (value or {}).get("url") or (value or {}).get("file_id") or ""
-                if isinstance(url, str) and url.startswith(("http://", "https://")):
-                    raise BadRequestError(
-                        f"messages[{index}] has a remote {kind}, and {provider} takes only the data itself",
-                        provider=provider,
-                        hint="read the file and pass it as a data: URL (data:image/png;base64,...)",
-                    )

@@ -37,6 +37,11 @@ class CohereAdapter(LiteLLMChatModel):
             params["k"] = params.pop("top_k")
         return params
 
+    def body(self, config: Any, arguments: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+        body = super().body(config, arguments, headers)
+        body.pop("num_generations", None)  # litellm's word for `n`, which v2 doesn't have
+        return body
+
     def adjust_body(self, body: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
         wanted = body.get("response_format") or {}
         if wanted.get("type") == "json_schema":

@@ -19,7 +19,7 @@ class MistralAdapter(LiteLLMChatModel):
         "document_page_limit",
         "guardrails",
     )
-    extra_params = ("frequency_penalty", "presence_penalty", "n", "prediction", "metadata", "reasoning_effort")
+    extra_params = ("tool_choice", "frequency_penalty", "presence_penalty", "n", "prediction", "metadata", "reasoning_effort")
 
     def mend(self, answer: dict[str, Any]) -> dict[str, Any]:
         for choice in super().mend(answer).get("choices") or ():

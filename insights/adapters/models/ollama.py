@@ -21,6 +21,7 @@ class OllamaAdapter(LiteLLMChatModel):
     frames = LineFrames
     openai_shaped = False
     takes_media_urls = False
+    extra_params = ("frequency_penalty", "presence_penalty")
     native_params = (
         "think",
         "keep_alive",
@@ -40,6 +41,11 @@ class OllamaAdapter(LiteLLMChatModel):
         "mirostat_eta",
         "mirostat_tau",
     )
+
+    def adjust_params(self, params: dict[str, Any]) -> dict[str, Any]:
+        if "functions" in params:  # litellm would send them without the frame that makes them tools
+            params.setdefault("tools", [{"type": "function", "function": f} for f in params.pop("functions")])
+        return params
 
     def body(self, config: Any, arguments: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
         arguments["optional_params"].setdefault("stream", False)

@@ -33,6 +33,7 @@ class OpenAIResponses(LiteLLMChatModel):
     path = "/responses"
     openai_shaped = False
     stream_flag = True
+    extra_params = ("metadata",)
 
     def __init__(self, model: LiteLLMChatModel) -> None:
         self.__dict__.update(model.__dict__)
@@ -68,7 +69,13 @@ class OpenAIResponses(LiteLLMChatModel):
             headers={},
         )
         # Chat completions aren't kept by OpenAI unless asked; the Responses API keeps them unless told not to.
-        return {**{n: v for n, v in body.items() if v is not None}, "store": options.get("store", False)}
+        body = {**body, "metadata": options.get("metadata"), "store": options.get("store", False)}
+        return {name: value for name, value in body.items() if value is not None}
+
+    def adjust_body(self, body: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        # Usage always comes with the last event here; the API knows no `include_usage`.
+        options = {n: v for n, v in (body.pop("stream_options", None) or {}).items() if n != "include_usage"}
+        return {**body, "stream_options": options} if options else body
 
     def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
         found = data.get("response") if str(data.get("type", "")).startswith("response.") else data

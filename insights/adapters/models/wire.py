@@ -154,6 +154,10 @@ class Wire(BaseChatModel):
         """The JSON of a call, by litellm's config."""
         return dict(config.transform_request(headers=headers, **arguments))
 
+    def takes_url(self, field: str, url: str) -> bool:
+        """Whether the URL of a remote image or file, in this field of its part, goes to the provider as it is."""
+        return self.takes_media_urls and field != "file_id"
+
     def adjust_params(self, params: dict[str, Any]) -> dict[str, Any]:
         """The parameters before litellm translates them."""
         return params

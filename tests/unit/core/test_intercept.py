@@ -1,0 +1,62 @@
+"""Where a cassette steps in."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from insights.core import intercept
+from insights.core.effects import WireCall
+from insights.core.intercept import Recorded
+
+CALL = WireCall("https://x.example/v1", {}, b"{}")
+
+
+class Tape:
+    def __init__(self, recording: bool = False) -> None:
+        self.recording = recording
+        self.kept: list[Recorded] = []
+
+    def replay(self, call: WireCall) -> Recorded | None:
+        return None if self.recording else Recorded(200, {}, [call.content])
+
+    def record(self, call: WireCall, response: Recorded) -> None:
+        self.kept.append(response)
+
+
+def test_without_one() -> None:
+    assert not intercept.active()
+    assert not intercept.recording()
+    assert not intercept.replaying()
+    assert intercept.replay(CALL) is None
+    intercept.record(CALL, 200, {}, [])
+
+
+def test_the_innermost_counts() -> None:
+    outer, inner = Tape(recording=True), Tape()
+    with intercept.installed(outer):
+        assert (intercept.active(), intercept.recording(), intercept.replaying()) == (True, True, False)
+        assert intercept.replay(CALL) is None
+        with intercept.installed(inner):
+            assert (intercept.recording(), intercept.replaying()) == (False, True)
+            assert intercept.replay(CALL) == Recorded(200, {}, [b"{}"])
+        intercept.record(CALL, 201, {"a": "b"}, [b"x"])
+    assert outer.kept == [Recorded(201, {"a": "b"}, [b"x"])]
+    assert inner.kept == []
+    assert not intercept.active()
+
+
+def test_it_leaves_with_an_error_too() -> None:
+    with pytest.raises(LookupError), intercept.installed(Tape()):
+        raise LookupError
+    assert not intercept.active()
+
+
+def test_threads_inside_are_covered() -> None:
+    seen = []
+    with intercept.installed(Tape()):
+        thread = threading.Thread(target=lambda: seen.append(intercept.replay(CALL)))
+        thread.start()
+        thread.join()
+    assert seen == [Recorded(200, {}, [b"{}"])]

@@ -1,0 +1,325 @@
+"""What is already known is not asked again: the cache seen from a call."""
+
+from __future__ import annotations
+
+import copy
+import sqlite3
+import warnings
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from insights.cache.store import pack
+from insights.client import Client
+from insights.core.config import Settings
+from insights.core.effects import Emit, Opened
+from insights.core.errors import BadRequestError, CacheMissError, InternalServerError, TruncatedStreamError
+
+from .conftest import OPENAI_KEY
+from .openai_wire import ROLE, answer, chunk, events, refusal
+from .scripted import Played, Script, ask, ok, planned, refused, streamed
+
+MISTRAL_MODEL = "mistral/mistral-small-latest"
+NOTHING = Script()  # a script without steps fails the test at the first request
+
+
+def rows(directory: Path) -> list[tuple[str, bytes]]:
+    with sqlite3.connect(directory / "answers-v1" / "cache.db") as database:
+        found: list[tuple[str, bytes]] = database.execute("select key, value from Cache").fetchall()
+    database.close()
+    return found
+
+
+def spoil(directory: Path, value: object, mode: int = 1) -> None:
+    """Writes another value over every row, past the store; 1 is diskcache's raw mode."""
+    with sqlite3.connect(directory / "answers-v1" / "cache.db") as database:
+        database.execute("update Cache set value = ?, mode = ?", (value, mode))
+    database.close()
+
+
+def test_the_second_call_is_not_sent(client: Client) -> None:
+    first = ask(client, Script(ok(answer("Hello!"))))
+    second = ask(client, NOTHING)
+    assert (first.cached, second.cached) == (False, True)
+    assert second.text == "Hello!"
+    assert second.id == first.id
+    assert second.usage == first.usage
+    assert second.trace.cache == "hit"
+    assert second.trace.attempts == []
+    assert first.trace.cache.startswith("miss")
+
+
+def test_what_a_hit_costs_and_saves(client: Client) -> None:
+    first = ask(client, Script(ok(answer())))
+    second = ask(client, NOTHING)
+    assert first.cost is not None
+    assert second.cost is not None
+    assert (first.cost.total, first.cost_saved) == (Decimal("0.006"), 0)
+    assert (second.cost.total, second.cost_saved) == (0, Decimal("0.006"))
+    assert second.cost.price_source == "the tests"
+
+
+def test_a_hit_needs_no_key(client: Client, config_dir: Path, own_cache_dir: Path) -> None:
+    ask(client, Script(ok(answer())))
+    keyless = Client(Settings(config_dir=config_dir, cache_dir=own_cache_dir))
+    assert ask(keyless, NOTHING).cached
+    keyless.close()
+
+
+def test_a_hit_is_a_fresh_object(client: Client) -> None:
+    ask(client, Script(ok(answer("Hello!"))))
+    ask(client, NOTHING).choices[0].message.content = "spoilt"
+    assert ask(client, NOTHING).text == "Hello!"
+
+
+def test_no_key_and_no_prompt_lies_in_the_store(client: Client, own_cache_dir: Path) -> None:
+    ask(client, Script(ok(answer("Hello!"))), messages="a canary prompt")
+    stored = rows(own_cache_dir)
+    assert len(stored) == 1
+    everything = b"".join(path.read_bytes() for path in own_cache_dir.rglob("*") if path.is_file())
+    assert b"Hello!" in everything
+    assert OPENAI_KEY.encode() not in everything
+    assert b"canary" not in everything
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"messages": "Ho"},
+        {"model": "openai/other-model"},
+        {"temperature": 0.5},
+        {"cache": {"namespace": "b"}},
+        {"api_base": "https://api.openai.com/v2"},
+        {"extra_body": {"x": 1}},
+        {"extra_headers": {"OpenAI-Organization": "org"}},
+        {"drop_params": True},
+    ],
+    ids=lambda value: next(iter(value)),
+)
+def test_another_request_is_another_answer(client: Client, other: dict[str, Any]) -> None:
+    ask(client, Script(ok(answer("one"))))
+    assert ask(client, Script(ok(answer("two"))), **copy.deepcopy(other)).text == "two"
+    assert ask(client, NOTHING).text == "one"
+    assert ask(client, NOTHING, **other).text == "two"
+
+
+def test_the_same_namespace_is_the_same_answer(client: Client) -> None:
+    ask(client, Script(ok(answer("a"))), cache={"namespace": "a"})
+    assert ask(client, NOTHING, cache={"namespace": "a"}).text == "a"
+
+
+@pytest.mark.parametrize("again", [{"timeout": 3}, {"num_retries": 0}, {"fallbacks": [MISTRAL_MODEL]}, {"api_key": "another"}])
+def test_what_does_not_change_the_answer_does_not_change_the_key(client: Client, again: dict[str, Any]) -> None:
+    ask(client, Script(ok(answer("one"))))
+    assert ask(client, NOTHING, **again).cached
+
+
+@pytest.mark.parametrize("off", [False, 0])
+def test_cache_off(client: Client, own_cache_dir: Path, off: Any) -> None:
+    ask(client, Script(ok(answer("one"))), cache=off)
+    assert not own_cache_dir.exists()
+    ask(client, Script(ok(answer("one"))))
+    found = ask(client, Script(ok(answer("two"))), cache=off)
+    assert (found.text, found.trace.cache) == ("two", "off")
+    assert ask(client, NOTHING).text == "one"
+
+
+def test_settings_turn_the_cache_off_and_a_call_on_again(config_dir: Path, own_cache_dir: Path) -> None:
+    off = Client(Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=own_cache_dir, cache=False))
+    ask(off, Script(ok(answer("one"))))
+    assert not own_cache_dir.exists()
+    ask(off, Script(ok(answer("two"))), cache=True)
+    assert ask(off, NOTHING, cache=True).text == "two"
+    assert ask(off, Script(ok(answer("three")))).text == "three"
+    off.close()
+
+
+def test_refresh_asks_again_and_keeps_the_new_answer(client: Client) -> None:
+    ask(client, Script(ok(answer("old"))))
+    found = ask(client, Script(ok(answer("new"))), cache="refresh")
+    assert (found.text, found.cached, found.trace.cache) == ("new", False, "refreshed")
+    assert ask(client, NOTHING).text == "new"
+
+
+def test_only_never_asks(client: Client) -> None:
+    with pytest.raises(CacheMissError, match="openai/test-model") as raised:
+        ask(client, NOTHING, cache="only", fallbacks=[MISTRAL_MODEL])
+    assert raised.value.trace is not None
+    assert raised.value.trace.attempts == []
+    ask(client, Script(ok(answer("one"))))
+    assert ask(client, NOTHING, cache="only").text == "one"
+
+
+@pytest.mark.parametrize("wrong", ["yes", 2, [], "Only"])
+def test_cache_takes_nothing_else(client: Client, wrong: Any) -> None:
+    with pytest.raises(BadRequestError, match="cache must be"):
+        ask(client, NOTHING, cache=wrong)
+
+
+def test_failures_are_not_stored(client: Client, own_cache_dir: Path) -> None:
+    for step in (refused(500, refusal("error")), ok(answer("")), ok(b"<html>")):
+        with pytest.raises(Exception, match="openai"):
+            ask(client, Script(step), num_retries=0)
+    assert not own_cache_dir.exists()
+
+
+def test_a_filtered_answer_is_not_stored(client: Client) -> None:
+    ask(client, Script(ok(answer("par", finish="content_filter"))))
+    assert ask(client, Script(ok(answer("whole")))).text == "whole"
+
+
+def test_a_truncated_stream_is_not_stored(client: Client, own_cache_dir: Path) -> None:
+    with pytest.raises(TruncatedStreamError):
+        Played(client, Script(streamed([ROLE, chunk({"content": "Hel"})]))).run()
+    assert not own_cache_dir.exists()
+
+
+def test_a_fallbacks_answer_is_stored_under_its_own_name(client: Client) -> None:
+    script = Script(refused(500, refusal("error")), ok(answer("stood in")))
+    ask(client, script, num_retries=0, fallbacks=[MISTRAL_MODEL])
+    assert ask(client, NOTHING, MISTRAL_MODEL).text == "stood in"
+    assert ask(client, Script(ok(answer("first")))).text == "first"
+
+
+def test_a_fallback_is_looked_up_too(client: Client) -> None:
+    ask(client, Script(ok(answer("known"))), MISTRAL_MODEL)
+    found = ask(client, Script(refused(500, refusal("error"))), num_retries=0, fallbacks=[MISTRAL_MODEL])
+    assert (found.text, found.cached, found.provider) == ("known", True, "mistral")
+    assert [a.decision for a in found.trace.attempts] == ["next"]
+
+
+# ---------------------------------------------------------------- streams
+
+
+def test_a_stored_stream_serves_a_plain_call(client: Client) -> None:
+    streamed_answer = Played(client, Script(streamed(events()))).run()
+    plain = ask(client, NOTHING)
+    assert (plain.text, plain.cached) == ("Hello!", True)
+    assert plain.choices == streamed_answer.choices
+    assert plain.usage == streamed_answer.usage
+
+
+def test_a_stored_answer_serves_a_stream(client: Client) -> None:
+    ask(client, Script(ok(answer("Hello!"))))
+    played = Played(client, NOTHING)
+    whole = played.run()
+    assert played.text == "Hello!"
+    assert played.opened == 1
+    assert (whole.text, whole.cached) == ("Hello!", True)
+    assert played.chunks[-1].choices[0].finish_reason == "stop"
+
+
+def test_tool_calls_of_a_stored_answer_stream_too(client: Client) -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+    ask(client, Script(ok(answer(None, finish="tool_calls", tool_calls=[call]))))
+    played = Played(client, NOTHING)
+    whole = played.run()
+    assert whole.choices[0].message.tool_calls is not None
+    deltas = [d for c in played.chunks for choice in c.choices for d in choice.delta.tool_calls or ()]
+    assert deltas == [{"index": 0, **call}]
+
+
+def test_news_of_a_stored_stream(client: Client) -> None:
+    ask(client, Script(ok(answer("Hello!"))))
+    played = Played(client, NOTHING)
+    news = []
+    while (effect := played.flow.advance()) is not None:
+        news.append(type(effect))
+    assert news == [Opened, Emit]
+
+
+# ---------------------------------------------------------------- faults
+
+
+@pytest.mark.parametrize(
+    ("value", "mode"),
+    [
+        (b"", 1),
+        (b"rubbish", 1),
+        (b'{"v": 1}\n{}', 1),
+        (b"[]\n{}", 1),
+        (pack('{"choices": [{"message": {"content": "x"}}]}').replace(b'"x"', b'"y"'), 1),
+        (pack("{}").replace(b'"v": 1', b'"v": 0'), 1),
+        (pack("[]"), 1),
+        (pack('{"choices": "none"}'), 1),
+        (pack("no JSON"), 1),
+    ],
+    ids=["empty", "rubbish", "no checksum", "head", "checksum", "version", "a list", "wrong shape", "no JSON"],
+)
+def test_a_damaged_row_is_a_miss(client: Client, own_cache_dir: Path, value: object, mode: int) -> None:
+    ask(client, Script(ok(answer("one"))))
+    spoil(own_cache_dir, value, mode)
+    found = ask(client, Script(ok(answer("two"))))
+    assert (found.text, found.cached) == ("two", False)
+    assert ask(client, NOTHING).text == "two"
+
+
+class Boom:
+    """Would leave a mark if it were unpickled."""
+
+    marks: list[str] = []  # noqa: RUF012  # the point is that it is shared
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Boom.marks.append, ("unpickled",)
+
+
+def test_a_pickle_in_the_cache_is_not_run(client: Client, own_cache_dir: Path) -> None:
+    import pickle
+
+    ask(client, Script(ok(answer("one"))))
+    spoil(own_cache_dir, pickle.dumps(Boom()), mode=4)  # diskcache's pickle mode
+    with pytest.warns(RuntimeWarning, match="without its cache"):
+        found = ask(client, Script(ok(answer("two"))))
+    assert found.text == "two"
+    assert Boom.marks == []
+
+
+def test_a_cache_that_cannot_be_used_costs_one_warning(config_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("not a directory")
+    settings = Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=tmp_path / "a-file")
+    broken = Client(settings)
+    with pytest.warns(RuntimeWarning, match="without its cache") as caught:
+        assert ask(broken, Script(ok(answer("one")))).text == "one"
+    assert len(caught) == 1
+    assert str(tmp_path / "a-file") in str(caught[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ask(broken, Script(ok(answer("two")))).text == "two"
+
+
+def test_a_database_that_is_none(config_dir: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "answers"
+    (directory / "answers-v1").mkdir(parents=True)
+    (directory / "answers-v1" / "cache.db").write_bytes(b"this is not sqlite" * 100)
+    broken = Client(Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=directory))
+    with pytest.warns(RuntimeWarning, match="without its cache"):
+        assert ask(broken, Script(ok(answer("one")))).text == "one"
+    broken.close()
+
+
+def test_close_and_use_again(client: Client) -> None:
+    ask(client, Script(ok(answer("one"))))
+    client.close()
+    client.close()
+    assert ask(client, NOTHING).text == "one"
+
+
+def test_as_context_manager(client: Client) -> None:
+    with client as same:
+        ask(same, Script(ok(answer("one"))))
+    assert ask(client, NOTHING).cached
+
+
+def test_the_same_store_for_all_calls(client: Client) -> None:
+    script = Script()
+    assert planned(client, script).store is planned(client, script, "mistral/x").store
+    assert planned(client, script, cache=False).store is None
+
+
+def test_a_failed_refresh_keeps_the_old_answer(client: Client) -> None:
+    ask(client, Script(ok(answer("old"))))
+    with pytest.raises(InternalServerError):
+        ask(client, Script(refused(500, refusal("error"))), cache="refresh", num_retries=0)
+    assert ask(client, NOTHING).text == "old"
