@@ -117,10 +117,11 @@ class Client:
         options = {name: params.pop(name, None) for name in _PLAN_OPTIONS}
         place: dict[str, Any] = {name: params.pop(name) for name in _PLACE_OPTIONS if name in params}
         extra = {name: params.pop(name, None) for name in ("extra_body", "extra_headers")}
-        own = ModelFactory.adapter_class(Provider(self._route(model).provider)).options
+        route = self._route(model)
+        own = ModelFactory.adapter_class(Provider(route.provider)).options
         where = {name: params.pop(name) for name in own if name in params}
         request = build_request(model, messages, params, stream=stream, **extra)
-        first = self._candidate(request.model, request, place | where)
+        first = Candidate(request.model, lambda: self._adapter(route.model_id, route.provider, place | where), request)
         config = read_fallbacks(self._catalog)
         chain = [
             first,
@@ -131,7 +132,7 @@ class Client:
             add=lambda name: self._fallback(name, {}, request, where),
             fallbacks=config if options["fallbacks"] != [] else Fallbacks(),
             retry=RetryPolicy(num_retries=self._retries(options["num_retries"])),
-            timeout=self._timeout(options["timeout"], model),
+            timeout=self._timeout(options["timeout"], route.provider),
             drop_params=self.settings.drop_params if options["drop_params"] is None else bool(options["drop_params"]),
             **self._cache(options["cache"]),
         )
@@ -186,14 +187,14 @@ class Client:
             raise BadRequestError(f"num_retries must be a whole number from 0, got {given!r}")
         return given
 
-    def _timeout(self, given: Any, model: str) -> float:
+    def _timeout(self, given: Any, provider: str) -> float:
         if given is not None:
             if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < float("inf"):
                 raise BadRequestError(f"timeout must be a number of seconds above 0, got {given!r}")
             return float(given)
         if self.settings.timeout_given:
             return self.settings.timeout
-        return self._catalog.provider(self._route(model).provider).timeout
+        return self._catalog.provider(provider).timeout
 
     def _cache(self, given: CacheControl) -> dict[str, Any]:
         """The plan's cache: the call's wish, else Settings; inside a cassette off unless the call asks for it."""

@@ -167,10 +167,13 @@ def _candidate(state: _State, candidate: Candidate) -> FlowGenerator[ModelRespon
         begun = plan.clock()
         try:
             found = yield from _attempt(state, model, request, where, attempt)
-        except APIError as error:
+        except InsightsError as error:
             attempt.duration = plan.clock() - begun
-            attempt.error, attempt.message, attempt.status_code = type(error).__name__, error.message, error.status_code
-            wait = None if state.committed else plan.retry.wait(error, number, state.left)
+            attempt.error, attempt.message = type(error).__name__, error.message
+            wait = None
+            if isinstance(error, APIError):
+                attempt.status_code = error.status_code
+                wait = None if state.committed else plan.retry.wait(error, number, state.left)
             attempt.decision = "stop" if wait is None else "retry"
             if wait is None:
                 raise

@@ -83,7 +83,8 @@ BEFORE_CONTENT: list[tuple[Fault, type[APIError]]] = [
 
 
 def opening(connection: Connection) -> None:
-    connection.head("Content-Type: text/event-stream", "Transfer-Encoding: chunked")
+    # This server ends each connection: a client that kept one would race with that.
+    connection.head("Content-Type: text/event-stream", "Transfer-Encoding: chunked", "Connection: close")
 
 
 def after(provider: str, fault: Fault, words: int) -> Behaviour:

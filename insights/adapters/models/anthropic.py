@@ -58,6 +58,12 @@ class AnthropicAdapter(LiteLLMChatModel):
     def takes_url(self, field: str, url: str) -> bool:
         return url.startswith("https://") and field != "file_data"  # what else litellm would fetch
 
+    def mend(self, answer: dict[str, Any]) -> dict[str, Any]:
+        blocks = answer.get("content")
+        if isinstance(blocks, list):
+            answer["content"] = [block for block in blocks if block.get("type") != "server_tool_use"]
+        return answer
+
     def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
         found = data.get("stop_reason") or (data.get("delta") or {}).get("stop_reason")
         return {0: str(found)} if found else {}
@@ -80,4 +86,12 @@ class AnthropicAdapter(LiteLLMChatModel):
             (v for k, v in prepared.arguments["litellm_params"].items() if "tool_name_reverse" in k), {}
         )
         iterator.tool_name_reverse_map = names
-        return iterator.chunk_parser
+        own: set[Any] = set()
+
+        def read(event: dict[str, Any]) -> Any:
+            # Tools that Anthropic runs itself (web search) are no calls for the caller to answer; litellm gives them as such.
+            if (event.get("content_block") or {}).get("type") == "server_tool_use":
+                own.add(event.get("index"))
+            return None if event.get("index") in own else iterator.chunk_parser(event)
+
+        return read

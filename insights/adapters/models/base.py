@@ -111,7 +111,7 @@ class LiteLLMChatModel(Wire):
             raw = self.raw_usage(data)
             finishes, counted = self.finishes(data), self.count(raw) if raw else None
             found = convert.response(
-                self.to_litellm(prepared, answer, self.mend(copy.deepcopy(data))),
+                transport.calmly(lambda: self.to_litellm(prepared, answer, self.mend(copy.deepcopy(data)))),
                 data,
                 provider=self.provider,
                 model=self.upstream,

@@ -27,6 +27,14 @@ class BedrockAdapter(AWSModel):
     def url(self, base: str, stream: bool) -> str:
         return f"{base}/model/{quote(self.upstream, safe='')}/" + ("converse-stream" if stream else "converse")
 
+    def mend(self, answer: dict[str, Any]) -> dict[str, Any]:
+        message = (answer.get("output") or {}).get("message") or {}
+        for block in message.get("content") or ():
+            cited = block.pop("citationsContent", None)
+            if cited:  # litellm loses the text under its citations
+                block["text"] = "".join(str(part.get("text") or "") for part in cited.get("content") or ())
+        return answer
+
     def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
         return {0: str(data["stopReason"])} if data.get("stopReason") else {}
 

@@ -53,6 +53,7 @@ class BedrockInvoke(AWSModel):
         return {"prompt": "".join([*turns, "\n\nAssistant:"]), "max_tokens_to_sample": limit, **options}
 
     def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
+        completions = data.get("completions") or [{}]
         results, outputs = data.get("results") or [{}], data.get("outputs") or [{}]
         found = (
             data.get("stop_reason")
@@ -62,6 +63,9 @@ class BedrockInvoke(AWSModel):
             or outputs[0].get("stop_reason")
             or data.get("completionReason")
             or results[0].get("completionReason")
+            or data.get("finish_reason")
+            or (completions[0].get("finishReason") or {}).get("reason")
+            or (data.get("generations") or [{}])[0].get("finish_reason")
         )
         if found:
             return {0: {"FINISH": "stop", "LENGTH": "length", "CONTENT_FILTERED": "content_filter"}.get(str(found), str(found))}
@@ -72,8 +76,9 @@ class BedrockInvoke(AWSModel):
     def raw_usage(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
         flat = {k: v for k, v in data.items() if k in ("prompt_token_count", "generation_token_count", "inputTextTokenCount")}
         results = data.get("results") or [{}]
-        if results[0].get("tokenCount"):
-            flat["generation_token_count"] = results[0]["tokenCount"]
+        written = results[0].get("tokenCount") or data.get("totalOutputTextTokenCount")
+        if written:
+            flat["generation_token_count"] = written
         nested = (data.get("message") or {}).get("usage") or data.get("usage") or (data.get("metadata") or {}).get("usage")
         return nested or flat or None
 
@@ -90,6 +95,8 @@ class BedrockInvoke(AWSModel):
     def to_litellm(self, prepared: Prepared, answer: WireAnswer, data: dict[str, Any]) -> Any:
         if "completion" in data:
             return {"choices": [{"index": 0, "message": {"role": "assistant", "content": str(data["completion"])}}]}
+        if "choices" in data:  # OpenAI's shape already
+            return data
         return super().to_litellm(prepared, answer, data)
 
     def event_parser(self, prepared: Prepared) -> Any:

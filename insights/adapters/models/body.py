@@ -66,7 +66,7 @@ def build(model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, drop_p
     streams = request.stream and not fake_stream
     if streams and model.stream_flag:
         body["stream"] = True
-        if "stream_options" in draft.supported:
+        if draft.takes_stream_options:
             body["stream_options"] = {**request.params.get("stream_options", {}), "include_usage": True}
     body = merged(model.adjust_body(body, request), request.extra_body)
     headers = {
@@ -105,6 +105,16 @@ def merged(body: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     return body
 
 
+@dataclass(slots=True)
+class _Translated:
+    """What litellm's config made of the request: the body, and what its parser of the answer will ask for again."""
+
+    body: dict[str, Any]
+    arguments: dict[str, Any]
+    headers: dict[str, str]
+    flags: dict[str, Any]
+
+
 class _Draft:
     """The request on its way through litellm's config."""
 
@@ -120,6 +130,11 @@ class _Draft:
         self.headers: dict[str, str] = {}
         self.flags: dict[str, Any] = {}
 
+    @property
+    def takes_stream_options(self) -> bool:
+        """Whether usage must be asked for in a stream."""
+        return "stream_options" in self.supported or "stream_options" in self.model.extra_params
+
     def choose(self) -> list[str]:
         """Leaves out what asks for the default anyway, and takes out and returns what the provider can't do."""
         refused = []
@@ -128,7 +143,7 @@ class _Draft:
             if here in self.params and here not in self.supported | passes and there in self.supported | passes:
                 self.params.setdefault(there, self.params.pop(here))
         options = self.params.pop("stream_options", None) or {}
-        if set(options) - {"include_usage"} and ("stream_options" not in self.supported or not self.model.stream_flag):
+        if set(options) - {"include_usage"} and not (self.takes_stream_options and self.model.stream_flag):
             refused.append("stream_options")
         for name in [name for name in self.params if name in OPENAI_PARAMS and name not in self.supported | passes]:
             if self.params.pop(name) not in NEUTRAL.get(name, ()):
@@ -149,36 +164,36 @@ class _Draft:
     def body(self, other: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The body by litellm, of these parameters or of others. litellm's configs change what they are given: copies."""
         model = self.model
-        params = copy.deepcopy(dict(self.params if other is None else other))
+        params = dict(self.params if other is None else other)
         known = {name: value for name, value in params.items() if name in self.supported and name not in model.extra_params}
         own = {name: value for name, value in params.items() if name not in known}
         try:
-            options = self.config.map_openai_params(
-                non_default_params=known,
-                optional_params={},
-                model=model.upstream,
-                drop_params=False,
-                **model_options(model),
-            )
-            options.update(own)
-            flags = {name: options.pop(name) for name in ("json_mode", "fake_stream") if name in options}
-            extra = options.pop("extra_body", None) or {}
-            arguments = {
-                "model": model.upstream,
-                "messages": copy.deepcopy(list(self.request.messages)),
-                "optional_params": options,
-                "litellm_params": dict(self.litellm_params),
-            }
-            headers: dict[str, str] = {}
-            body = model.body(self.config, arguments, headers)
+            found = transport.calmly(lambda: self._translate(copy.deepcopy(known), copy.deepcopy(own)))
         except InsightsError:
             raise
         except Exception as error:
             raise _translated(error, model, params) from None
         if other is None:
-            self.flags, self.arguments, self.log = flags, arguments, transport.QuietLog(options)
-            self.headers = headers
-        return merged(body, extra)
+            self.flags, self.arguments, self.headers = found.flags, found.arguments, found.headers
+            self.log = transport.QuietLog(found.arguments["optional_params"])
+        return found.body
+
+    def _translate(self, known: dict[str, Any], own: dict[str, Any]) -> _Translated:
+        model = self.model
+        options = self.config.map_openai_params(
+            non_default_params=known, optional_params={}, model=model.upstream, drop_params=False, **model_options(model)
+        )
+        options.update(own)
+        flags = {name: options.pop(name) for name in ("json_mode", "fake_stream") if name in options}
+        extra = options.pop("extra_body", None) or {}
+        arguments = {
+            "model": model.upstream,
+            "messages": copy.deepcopy(list(self.request.messages)),
+            "optional_params": options,
+            "litellm_params": dict(self.litellm_params),
+        }
+        headers: dict[str, str] = {}
+        return _Translated(merged(model.body(self.config, arguments, headers), extra), arguments, headers, flags)
 
     def vanished(self, body: dict[str, Any]) -> list[str]:
         """Parameters that left no mark on the body; a provider's own are put there by name, others taken out."""

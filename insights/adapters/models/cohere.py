@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from insights.adapters.models import convert
 from insights.adapters.models.base import LiteLLMChatModel
 from insights.adapters.models.body import Prepared
+from insights.adapters.models.frames import Event, LineFrames, SSEFrames
 from insights.core.effects import WireAnswer
 from insights.core.request import ChatRequest
 from insights.core.types import Usage
+
+
+class CohereFrames:
+    """Server-sent events as v2 sends them, or v1's lines of JSON: the first byte tells."""
+
+    def __init__(self) -> None:
+        self._frames: SSEFrames | LineFrames | None = None
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """The events completed by this piece."""
+        if self._frames is None and data.strip():
+            self._frames = LineFrames() if data.lstrip()[:1] == b"{" else SSEFrames()
+        return self._frames.feed(data) if self._frames else iter(())
+
+    def end(self) -> Iterator[Event]:
+        """What was left without its terminator."""
+        return self._frames.end() if self._frames else iter(())
 
 
 class CohereAdapter(LiteLLMChatModel):
@@ -18,6 +37,7 @@ class CohereAdapter(LiteLLMChatModel):
 
     litellm_provider = "cohere_chat"
     path = "/chat"
+    frames = CohereFrames
     openai_shaped = False
     extra_params = ("response_format", "tool_choice", "logprobs", "reasoning_effort")
     native_params = (
@@ -67,7 +87,8 @@ class CohereAdapter(LiteLLMChatModel):
         return {0: str(found)} if found else {}
 
     def raw_usage(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        return data.get("usage") or (data.get("delta") or {}).get("usage") or data.get("meta")
+        ended = data.get("response") if data.get("event_type") == "stream-end" else None
+        return data.get("usage") or (data.get("delta") or {}).get("usage") or (ended or data).get("meta")
 
     def count(self, raw: Mapping[str, Any]) -> Usage | None:
         tokens = raw.get("tokens") or raw.get("billed_units")
@@ -84,7 +105,7 @@ class CohereAdapter(LiteLLMChatModel):
 
     def to_litellm(self, prepared: Prepared, answer: WireAnswer, data: dict[str, Any]) -> Any:
         if "message" not in data and "text" in data:  # v1
-            return {"choices": [{"index": 0, "message": {"role": "assistant", "content": data["text"]}}]}
+            return {"choices": [{"index": 0, "message": {"role": "assistant", "content": data["text"], **_v1_calls(data)}}]}
         message = data["message"]
         parts = [part for part in message.get("content") or () if part]
         thoughts = [part["thinking"] for part in parts if part.get("thinking")]
@@ -109,8 +130,26 @@ class CohereAdapter(LiteLLMChatModel):
         return read_event
 
 
+def _v1_calls(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Tool calls in v1's form, `{"name", "parameters"}` and no id."""
+    calls = [
+        {
+            "index": i,
+            "id": f"call_{i}",
+            "type": "function",
+            "function": {"name": c["name"], "arguments": json.dumps(c["parameters"])},
+        }
+        for i, c in enumerate(data.get("tool_calls") or ())
+    ]
+    return {"tool_calls": calls} if calls else {}
+
+
 def read_event(event: Mapping[str, Any]) -> dict[str, Any] | None:
-    """One event of Cohere's v2 stream as a chunk; None for events that say nothing."""
+    """One event of Cohere's stream as a chunk; None for events that say nothing."""
+    if event.get("event_type") == "text-generation":  # v1
+        return {"choices": [{"index": 0, "delta": {"content": event.get("text")}}]}
+    if event.get("event_type") == "tool-calls-generation":
+        return {"choices": [{"index": 0, "delta": _v1_calls(event)}]}
     kind = event.get("type")
     message = (event.get("delta") or {}).get("message") or {}
     delta: dict[str, Any] = {}

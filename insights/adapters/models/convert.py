@@ -18,7 +18,8 @@ from insights.core.types import Chunk, ModelResponse, Usage
 # Providers' words -> OpenAI's. Sources: the providers' API references (stop_reason, finishReason, done_reason, ...).
 FINISH: Final[Mapping[str, str]] = {
     "stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "function_call",
-    "content_filter": "content_filter", "eos": "stop", "eos_token": "stop", "end": "stop", "unload": "stop", "load": "stop",
+    "content_filter": "content_filter", "eos": "stop", "eos_token": "stop",
+    "endoftext": "stop", "end": "stop", "unload": "stop", "load": "stop",
     # Anthropic, Bedrock Converse
     "end_turn": "stop", "stop_sequence": "stop", "pause_turn": "stop", "max_tokens": "length", "tool_use": "tool_calls",
     "model_context_window_exceeded": "length", "refusal": "content_filter", "guardrail_intervened": "content_filter",
@@ -136,6 +137,12 @@ def dump(answer: Any) -> Any:
     return [dump(item) for item in answer] if isinstance(answer, list | tuple) else answer
 
 
+def _id(raw: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
+    """The provider's own id of an answer; some are numbers."""
+    found = raw.get("id") or raw.get("responseId") or data.get("id")
+    return None if found is None else str(found)
+
+
 def _message(data: Mapping[str, Any]) -> dict[str, Any]:
     message = _clean(data)
     message["tool_calls"] = [
@@ -197,7 +204,7 @@ def response(
     return ModelResponse.model_validate(
         {
             **{name: value for name, value in body.items() if name not in ("provider", "cached", "cost", "trace")},
-            "id": raw.get("id") or raw.get("responseId") or data.get("id"),
+            "id": _id(raw, data),
             "created": whole(raw.get("created") or raw.get("created_at")) or int(time.time()),
             "model": raw.get("model") or raw.get("modelVersion") or model,
             "choices": choices,
@@ -245,7 +252,7 @@ def chunk(
     return Chunk.model_validate(
         {
             **extra,
-            "id": raw.get("id") or data.get("id"),
+            "id": _id(raw, data),
             "created": whole(raw.get("created")) or whole(data.get("created")),
             "object": "chat.completion.chunk",
             "model": raw.get("model") or model,

@@ -8,6 +8,7 @@ the prompt would go along. No retries: a flow decides about those. Bodies are re
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import time
@@ -290,5 +291,12 @@ def _forget() -> None:
     _async_handlers.clear()
 
 
+def close_all() -> None:
+    """Closes the blocking clients' connections; the next request opens new ones."""
+    while _handlers:
+        _handlers.popitem()[1].client.close()
+
+
+atexit.register(close_all)
 if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_forget)

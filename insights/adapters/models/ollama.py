@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -68,17 +69,31 @@ class OllamaAdapter(LiteLLMChatModel):
         return {"choices": [{"index": 0, "message": found["choices"][0]["delta"]}]}
 
     def event_parser(self, prepared: Prepared) -> Any:
-        return read_line
+        return LineReader().read
 
 
-def read_line(line: Mapping[str, Any]) -> dict[str, Any]:
-    """One line as a chunk. litellm's own reader of whole answers runs a tokenizer, and its chunk reader forgets indices."""
-    import json
+class LineReader:
+    """Lines to chunks. litellm's own reader of whole answers runs a tokenizer, and its chunk reader forgets indices.
 
+    Tool calls are numbered over the whole stream: Ollama may send one a line, each without a number.
+    """
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def read(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        """One line as a chunk."""
+        calls = (line.get("message") or {}).get("tool_calls") or ()
+        first, self._calls = self._calls, self._calls + len(calls)
+        return read_line(line, first)
+
+
+def read_line(line: Mapping[str, Any], first_call: int = 0) -> dict[str, Any]:
+    """One line as a chunk; its tool calls are numbered from `first_call`."""
     message = line.get("message") or {}
     calls = [
         {
-            "index": (call.get("function") or {}).get("index", position),
+            "index": position,
             "id": call.get("id") or f"call_{position}",
             "type": "function",
             "function": {
@@ -86,7 +101,7 @@ def read_line(line: Mapping[str, Any]) -> dict[str, Any]:
                 "arguments": json.dumps((call.get("function") or {}).get("arguments") or {}),
             },
         }
-        for position, call in enumerate(message.get("tool_calls") or ())
+        for position, call in enumerate(message.get("tool_calls") or (), first_call)
     ]
     delta = {
         "role": message.get("role"),

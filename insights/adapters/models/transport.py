@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _lock = threading.Lock()
 _loaded = False
@@ -46,12 +49,27 @@ def load() -> None:
 
             for model in (utils.Message, utils.Delta, utils.ModelResponse, utils.ModelResponseStream):
                 model.model_rebuild()
+        warnings.filterwarnings("ignore", r"(?s).*using the `ReadOnly` qualifier", UserWarning)
         litellm.suppress_debug_info = True
         litellm.disable_hf_tokenizer_download = True
         litellm.drop_params = False
         litellm.modify_params = False
         litellm.telemetry = False
         _loaded = True
+
+
+def calmly(function: Callable[[], T]) -> T:
+    """`function()`, which uses litellm's types; once more where warnings are errors and one of those types gave one.
+
+    pydantic warns of some of litellm's types when they are first used, which may be at any request. Such a warning says
+    nothing about the caller's code, so it must not fail the caller's call.
+    """
+    try:
+        return function()
+    except UserWarning:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return function()
 
 
 def resolve(name: str) -> Any:
@@ -62,7 +80,7 @@ def resolve(name: str) -> Any:
     """
     module, _, attribute = name.partition(":")
     load()
-    return getattr(import_module(f"litellm.{module}" if module else "litellm"), attribute)
+    return calmly(lambda: getattr(import_module(f"litellm.{module}" if module else "litellm"), attribute))
 
 
 def resolve_first(*names: str) -> Any:
@@ -82,7 +100,7 @@ def chat_config(provider: str, model: str) -> Any:
     from litellm import LlmProviders
     from litellm.utils import ProviderConfigManager
 
-    return ProviderConfigManager.get_provider_chat_config(model=model, provider=LlmProviders(provider))
+    return calmly(lambda: ProviderConfigManager.get_provider_chat_config(model=model, provider=LlmProviders(provider)))
 
 
 @lru_cache(maxsize=512)

@@ -79,6 +79,7 @@ class Wire(BaseChatModel):
         self._settings = settings or Settings()
         self._catalog = catalog or Catalog(self._settings)
         self.given = options
+        self._config: ProviderConfig | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model_id={self._model_id!r})"
@@ -100,8 +101,10 @@ class Wire(BaseChatModel):
 
     @property
     def config(self) -> ProviderConfig:
-        """The provider's file."""
-        return self._catalog.provider(self.provider)
+        """The provider's file, read once per model object."""
+        if self._config is None:
+            self._config = self._catalog.provider(self.provider)
+        return self._config
 
     @property
     def info(self) -> ModelInfo | None:
