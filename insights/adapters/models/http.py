@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import contextlib
 import os
+import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, Final
@@ -22,7 +23,7 @@ from insights.adapters.models.deadline import DeadlineBackend, deadline
 from insights.adapters.models.frames import Inflater
 from insights.core import intercept
 from insights.core.effects import Blocking, Close, Effect, Open, Read, Send, Sleep, WireAnswer, WireCall, WireStream
-from insights.core.errors import APIConnectionError, APIError, APIResponseValidationError, Timeout
+from insights.core.errors import APIConnectionError, APIError, APIResponseValidationError, BadRequestError, Timeout
 from insights.core.redact import redact
 
 NO_DEADLINE: Final = 600.0  # seconds for a single read or write where the caller set no deadline
@@ -33,7 +34,23 @@ def _headers(response: Any) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.items()}
 
 
+# RFC 9110, 5.1 and 5.5, in ASCII.
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"(?:[!-~]+(?:[ \t]+[!-~]+)*)?")
+
+
+def _check_headers(call: WireCall) -> None:
+    """Refuses what no header can carry. HTTP clients would too, and quote the header: the key, in most cases."""
+    for name, value in call.headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise BadRequestError(
+                f"header {redact(name)!r} has a line break or another character that HTTP doesn't allow there",
+                hint="check the key and extra_headers: was a value pasted with a line break or a space?",
+            )
+
+
 def _request(client: Any, call: WireCall, until: float | None) -> Any:
+    _check_headers(call)
     left = NO_DEADLINE if until is None else max(until - time.monotonic(), 0.001)
     headers = {"user-agent": f"insights/{__version__}", "accept-encoding": "gzip, deflate", **call.headers}
     return client.build_request(call.method, call.url, headers=headers, content=call.content, timeout=left)
