@@ -1,6 +1,7 @@
-"""`make bench`: how long a fresh process takes until it can start, against litellm's.
+"""`make bench`: how long a fresh process takes until it can start, and how long a call takes then, against litellm's.
 
-Medians of processes run in turn, so that a busy moment of the machine hits all of them. Look at the ratios: the
+Medians of processes and of blocks of calls run in turn, so that a busy moment of the machine hits all of them. Look at the
+ratios: the
 milliseconds are this machine's.
 """
 
@@ -13,6 +14,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+
+from tests.benchmarks.calls import measure
+from tests.benchmarks.server import running
 
 # litellm fetches a price map while it is imported unless it is told not to: it is measured at its best.
 ENVIRONMENT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True"}
@@ -49,7 +53,7 @@ def table(results: Mapping[str, float], baseline: str) -> str:
     """One line for each result, with its ratio to the baseline."""
     width = max(map(len, results))
     lines = [f"{'':{width}}  {'ms':>8}  {'x ' + baseline:>16}"]
-    lines += [f"{name:{width}}  {value * 1000:8.1f}  {value / results[baseline]:16.3f}" for name, value in results.items()]
+    lines += [f"{name:{width}}  {value * 1000:8.3f}  {value / results[baseline]:16.3f}" for name, value in results.items()]
     return "\n".join(lines)
 
 
@@ -58,6 +62,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7, help="rounds (default: 7)")
     arguments = parser.parse_args()
     print(table(medians(IMPORTS, arguments.runs), BASELINE))
+    os.environ.update(ENVIRONMENT)
+    with running() as base:
+        for path, found in measure(base).items():
+            print(f"\n{path}")
+            print(table(found, "litellm"))
 
 
 if __name__ == "__main__":

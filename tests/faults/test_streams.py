@@ -147,9 +147,7 @@ def test_broken_before_its_first_word(provider: str, awaiting: bool, fault: Faul
 
 @every_wire
 @both_ways
-def test_another_attempt_as_long_as_nothing_was_shown(
-    provider: str, awaiting: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_attempt_as_long_as_nothing_was_shown(provider: str, awaiting: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: 0.0)
     with misbehaving(after(provider, clean_end, 0)) as server:
 

@@ -206,9 +206,7 @@ def test_a_deadline_in_the_middle_of_retries(awaiting: bool) -> None:
 @every_wire
 @both_ways
 @pytest.mark.parametrize("behaviour", [half, html, not_json, no_choices])
-def test_nothing_is_cached(
-    provider: str, awaiting: bool, behaviour: Callable[[Connection], None], tmp_path: Path
-) -> None:
+def test_nothing_is_cached(provider: str, awaiting: bool, behaviour: Callable[[Connection], None], tmp_path: Path) -> None:
     def well(connection: Connection) -> None:
         answer(connection, family(provider).text().content)
 

@@ -15,9 +15,10 @@ both = pytest.mark.parametrize("awaiting", [False, True], ids=["sync", "async"])
 
 def ask(client: Client, awaiting: bool, model: str, messages: Any = "Hi", **params: Any) -> ModelResponse:
     """A plain call."""
-    if awaiting:
-        return asyncio.run(client.acompletion(model, messages, **params))
-    return client.completion(model, messages, **params)
+    call: Any = client.acompletion if awaiting else client.completion
+    found = call(model, messages, **params)
+    answer: ModelResponse = asyncio.run(found) if awaiting else found
+    return answer
 
 
 class Read:

@@ -41,9 +41,7 @@ def config_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def client(config_dir: Path, own_cache_dir: Path) -> Iterator[Client]:
     """A client with keys for openai and mistral, and a cache of its own."""
-    settings = Settings(
-        OPENAI_API_KEY=OPENAI_KEY, MISTRAL_API_KEY=MISTRAL_KEY, config_dir=config_dir, cache_dir=own_cache_dir
-    )
+    settings = Settings(OPENAI_API_KEY=OPENAI_KEY, MISTRAL_API_KEY=MISTRAL_KEY, config_dir=config_dir, cache_dir=own_cache_dir)
     made = Client(settings)
     yield made
     made.close()

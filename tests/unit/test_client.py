@@ -270,9 +270,7 @@ def test_a_misspelt_parameter(client: Client, awaiting: bool) -> None:
 
 def test_extra_body_and_headers_arrive(client: Client, provider: Provider) -> None:
     provider.will(answer())
-    client.completion(
-        MODEL, "Hi", api_base=provider.url, extra_body={"house_rule": {"a": 1}}, extra_headers={"X-Team": "blue"}
-    )
+    client.completion(MODEL, "Hi", api_base=provider.url, extra_body={"house_rule": {"a": 1}}, extra_headers={"X-Team": "blue"})
     assert provider.asked[0].json["house_rule"] == {"a": 1}
     assert provider.asked[0].headers["x-team"] == "blue"
 

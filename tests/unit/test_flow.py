@@ -10,7 +10,7 @@ import pytest
 
 from insights.client import Client
 from insights.core.config import Settings
-from insights.core.effects import Flow, drive
+from insights.core.effects import Effect, Flow, Sleep, drive
 from insights.core.errors import (
     AllModelsFailedError,
     APIConnectionError,
@@ -49,7 +49,9 @@ TOO_LONG = refusal(
     "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
     code="context_length_exceeded",
 )
-FILTERED = refusal("The response was filtered due to the prompt triggering our content management policy.", code="content_filter")
+FILTERED = refusal(
+    "The response was filtered due to the prompt triggering our content management policy.", code="content_filter"
+)
 
 
 def test_an_answer(client: Client) -> None:
@@ -93,7 +95,8 @@ def test_the_trace_of_an_answer(client: Client) -> None:
     first, second = found.trace.attempts
     assert (first.provider, first.model, first.status_code, first.error) == ("openai", "test-model", 500, "InternalServerError")
     assert first.message == "The server had an error while processing your request"
-    assert (first.decision, first.duration, first.waited) == ("retry", pytest.approx(1.5), 0.5)
+    assert (first.decision, first.waited) == ("retry", 0.5)
+    assert first.duration == pytest.approx(1.5)
     assert (second.decision, second.status_code, second.error) == ("answer", 200, None)
     assert second.duration == pytest.approx(2.0)
     assert found.trace.duration == pytest.approx(1.5 + 0.5 + 2.0)
@@ -219,6 +222,21 @@ def test_the_default_timeout_is_the_providers(client: Client, config_dir: Path) 
     assert planned(own, Script(), timeout=5).timeout == 5
 
 
+def test_a_sleep_that_took_too_long_ends_in_time(client: Client) -> None:
+    class Drowsy(Script):
+        def perform(self, effect: Effect) -> Any:
+            if isinstance(effect, Sleep):
+                self.clock.now += 60
+            return super().perform(effect)
+
+    script = Drowsy(refused(500, SERVER_ERROR))
+    with pytest.raises(Timeout, match="no time is left") as raised:
+        ask(client, script, timeout=30.0)
+    assert len(script.calls) == 1
+    assert raised.value.trace is not None
+    assert [a.error for a in raised.value.trace.attempts] == ["InternalServerError", "Timeout"]
+
+
 # ---------------------------------------------------------------- fallback
 
 
@@ -300,7 +318,11 @@ def test_all_failed(client: Client) -> None:
     for number, (row, name) in enumerate(
         zip(
             [line for line in rows if not line.startswith("  ->")],
-            ["ServiceUnavailableError: openai/test-model (503)", "RateLimitError: mistral/", "AuthenticationError: openai/other"],
+            [
+                "ServiceUnavailableError: openai/test-model (503)",
+                "RateLimitError: mistral/",
+                "AuthenticationError: openai/other",
+            ],
             strict=True,
         ),
         1,

@@ -56,8 +56,8 @@ def test_what_a_hit_costs_and_saves(client: Client) -> None:
     second = ask(client, NOTHING)
     assert first.cost is not None
     assert second.cost is not None
-    assert (first.cost.total, first.cost_saved) == (Decimal("0.006"), 0)
-    assert (second.cost.total, second.cost_saved) == (0, Decimal("0.006"))
+    assert (first.cost.total, first.cost_saved) == (Decimal("0.006"), Decimal(0))
+    assert (second.cost.total, second.cost_saved) == (Decimal(0), Decimal("0.006"))
     assert second.cost.price_source == "the tests"
 
 

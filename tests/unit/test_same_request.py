@@ -95,9 +95,7 @@ CONVERSATIONS: dict[str, Callable[[], list[Any]]] = {
         )
     ],
     "like openai's": lambda: [ChatCompletionMessage(role="assistant", content=ASSISTANT, tool_calls=[CALL])],
-    "openai's as a dict": lambda: [
-        ChatCompletionMessage(role="assistant", content=ASSISTANT, tool_calls=[CALL]).model_dump()
-    ],
+    "openai's as a dict": lambda: [ChatCompletionMessage(role="assistant", content=ASSISTANT, tool_calls=[CALL]).model_dump()],
 }
 
 ANTHROPIC = encoded(
@@ -200,7 +198,5 @@ def test_what_a_caller_gave_is_left_alone(client: Client, provider: Provider) ->
     before = copy.deepcopy((messages, tools))
     for model, body in ((p.values[0], p.values[1]) for p in WIRES):
         provider.will(body)  # type: ignore[arg-type]  # pytest types parameters as objects
-        client.completion(
-            str(model), messages, api_base=provider.url, api_key="k", cache=False, max_tokens=100, tools=tools
-        )
+        client.completion(str(model), messages, api_base=provider.url, api_key="k", cache=False, max_tokens=100, tools=tools)
     assert (messages, tools) == before

@@ -71,7 +71,12 @@ FAILURES: dict[str, Serve] = {
 @both
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_failing_call(
-    canary: Client, provider: Provider, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str], name: str, awaiting: bool
+    canary: Client,
+    provider: Provider,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    awaiting: bool,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     FAILURES[name](provider)
@@ -117,7 +122,7 @@ def test_a_failing_chain(canary: Client, provider: Provider, awaiting: bool) -> 
         {"temprature": 1},
         {"logit_bias": {"1": 1}},
         {"timeout": -1},
-        {"api_base": "http://x.example/" + KEY},
+        {"api_base": "http://x.example/"},
         {"api_base": f"https://user:{KEY}@x.example"},
         {"api_base": "https://x.example/v1", "api_key": None},
         {"tools": ["f"]},
@@ -128,15 +133,12 @@ def test_a_failing_chain(canary: Client, provider: Provider, awaiting: bool) -> 
 def test_a_call_that_is_not_sent(canary: Client, params: dict[str, Any]) -> None:
     with pytest.raises(InsightsError) as raised:
         canary.completion("mistral/some-model", PROMPT, **params)
-    if "http://x.example/" + KEY != params.get("api_base"):  # a path is no place for a key, and is shown
-        shows_nothing(raised.value)
+    shows_nothing(raised.value)
 
 
 @both
 @pytest.mark.parametrize("headers", [{"X-Team": KEY + "\n"}, {"X-Team\n": KEY}, {"X-Team": "\x00" + KEY}])
-def test_headers_that_http_does_not_have(
-    canary: Client, provider: Provider, awaiting: bool, headers: dict[str, str]
-) -> None:
+def test_headers_that_http_does_not_have(canary: Client, provider: Provider, awaiting: bool, headers: dict[str, str]) -> None:
     with pytest.raises(InsightsError) as raised:
         ask(canary, awaiting, MODEL, PROMPT, api_base=provider.url, api_key=KEY, extra_headers=headers, num_retries=0)
     shows_nothing(raised.value)

@@ -83,19 +83,16 @@ def test_an_error_inside_the_block_closes_the_connection(client: Client, provide
         finally:
             assert await asyncio.to_thread(reply.left.wait, PATIENCE)
 
+    def leave_now() -> None:
+        with opened(client, provider):
+            raise LookupError
+
     with pytest.raises(LookupError):
-        if awaiting:
-            asyncio.run(leave())
-        else:
-            with opened(client, provider):
-                raise LookupError
+        asyncio.run(leave()) if awaiting else leave_now()
     assert reply.left.wait(PATIENCE)
 
 
-@both
-def test_a_cancelled_task_closes_the_connection(client: Client, provider: Provider, awaiting: bool) -> None:
-    if not awaiting:
-        pytest.skip("only tasks can be cancelled")
+def test_a_cancelled_task_closes_the_connection(client: Client, provider: Provider) -> None:
     reply = provider.will(ROLE, HEL, linger=True)
 
     async def run() -> None:

@@ -31,6 +31,7 @@ class AWSModel(LiteLLMChatModel):
     openai_shaped = False
     stream_flag = False
     takes_media_urls = False
+    translated_params = ("tools", "tool_choice", "reasoning_effort", "thinking")
     options = ("aws_region_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_profile_name")
     native_params = (
         "guardrailConfig",

@@ -24,7 +24,7 @@ class AzureAdapter(LiteLLMChatModel):
     litellm_provider = "azure"
     options = ("api_version", "azure_ad_token")
     native_params = ("data_sources",)
-    extra_params = ("metadata", "store", "verbosity", "safety_identifier", "prompt_cache_key", "user")
+    extra_params = ("metadata", "store", "verbosity", "safety_identifier", "prompt_cache_key", "user", "reasoning_effort")
 
     @property
     def upstream(self) -> str:

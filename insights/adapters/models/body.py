@@ -122,7 +122,9 @@ class _Draft:
         self.model = model
         self.request = request
         self.config = transport.chat_config(model.litellm_provider, model.litellm_model)
-        self.supported = transport.supported_params(model.litellm_provider, model.litellm_model, model.upstream)
+        self.supported = transport.supported_params(model.litellm_provider, model.litellm_model, model.upstream) | frozenset(
+            model.translated_params
+        )
         self.params: dict[str, Any] = model.adjust_params(copy.deepcopy(dict(request.params)))
         self.litellm_params = {"api_base": where.base, "custom_llm_provider": model.litellm_provider}
         self.log: Any = None

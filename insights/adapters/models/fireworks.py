@@ -25,4 +25,14 @@ class FireworksAdapter(LiteLLMChatModel):
         "reasoning_history",
         "top_a",
     )
-    extra_params = ("stream_options", "seed", "user", "parallel_tool_calls", "reasoning_effort", "prediction", "metadata")
+    extra_params = (
+        "tools",
+        "tool_choice",
+        "stream_options",
+        "seed",
+        "user",
+        "parallel_tool_calls",
+        "reasoning_effort",
+        "prediction",
+        "metadata",
+    )

@@ -21,6 +21,7 @@ class GeminiAdapter(LiteLLMChatModel):
     litellm_provider = "gemini"
     openai_shaped = False
     stream_flag = False
+    translated_params = ("reasoning_effort", "thinking")
     takes_media_urls = False
     native_params = (
         "top_k",

@@ -9,3 +9,4 @@ class HuggingfaceAdapter(LiteLLMChatModel):
     """OpenAI-shaped. A base URL is always given to litellm, which would otherwise look one up over the network."""
 
     litellm_provider = "huggingface"
+    extra_params = ("reasoning_effort",)

@@ -20,4 +20,4 @@ class TogetherAdapter(LiteLLMChatModel):
         "chat_template_kwargs",
         "compliance",
     )
-    extra_params = ("reasoning_effort",)
+    extra_params = ("tools", "tool_choice", "response_format", "reasoning_effort")

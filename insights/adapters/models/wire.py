@@ -47,6 +47,8 @@ class Wire(BaseChatModel):
     """Parameters of the provider's own, which are not misspelt ones of OpenAI's."""
     extra_params: ClassVar[tuple[str, ...]] = ()
     """OpenAI's parameters that the provider takes under OpenAI's name, although litellm doesn't know it."""
+    translated_params: ClassVar[tuple[str, ...]] = ()
+    """OpenAI's parameters that litellm can translate for every model, although it says so only of models it knows."""
     options: ClassVar[tuple[str, ...]] = ()
     """Keyword arguments that say where the model is (a region, a project), and are no parameters of the request."""
     frames: ClassVar[type[Frames]] = SSEFrames

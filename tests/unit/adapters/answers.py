@@ -120,9 +120,7 @@ class Anthropic:
         return as_json(self.message([{"type": "text", "text": TEXT}], "end_turn"))
 
     def tool(self) -> Answer:
-        return as_json(
-            self.message([{"type": "tool_use", "id": "toolu_1", "name": TOOL, "input": ARGUMENTS}], "tool_use")
-        )
+        return as_json(self.message([{"type": "tool_use", "id": "toolu_1", "name": TOOL, "input": ARGUMENTS}], "tool_use"))
 
     def event(self, kind: str, **data: Any) -> bytes:
         return sse({"type": kind, **data}, event=kind)

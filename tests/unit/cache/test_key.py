@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from insights.cache.key import cache_key, key_fields
 from insights.core.request import build_request
 
+PLACES = ("provider", "model", "base", "options", "namespace")
 
-def fields(messages: Any = "Hi", headers: dict[str, str] | None = None, **given_params: Any) -> dict[str, Any]:
-    where = {name: given_params.pop(name) for name in ("provider", "model", "base", "options", "namespace") if name in given_params}
-    stream = given_params.pop("stream", False)
-    extra = given_params.pop("extra_body", None)
-    request = build_request("m", messages, given_params, stream=stream, extra_headers=headers, extra_body=extra)
-    return key_fields(request, **{"provider": "openai", "model": "m", "base": "https://x.example", **where})
+
+def fields(messages: Any = "Hi", headers: dict[str, str] | None = None, **others: Any) -> dict[str, Any]:
+    where: dict[str, Any] = {"provider": "openai", "model": "m", "base": "https://x.example"}
+    where.update({name: others.pop(name) for name in PLACES if name in others})
+    stream, extra = others.pop("stream", False), others.pop("extra_body", None)
+    return key_fields(build_request("m", messages, others, stream=stream, extra_headers=headers, extra_body=extra), **where)
 
 
 def key(*args: Any, **kwargs: Any) -> str:
@@ -71,7 +72,15 @@ def test_another_key(other: dict[str, Any]) -> None:
 
 
 def test_all_these_keys_differ() -> None:
-    given_params = [{"a": 1}, {"a": "1"}, {"a": True}, {"a": [1]}, {"a": None, "b": 1}, {"a": {}}, {"a": {"b": 1}}]
+    given_params: list[dict[str, Any]] = [
+        {"a": 1},
+        {"a": "1"},
+        {"a": True},
+        {"a": [1]},
+        {"a": None, "b": 1},
+        {"a": {}},
+        {"a": {"b": 1}},
+    ]
     assert len({key(**p) for p in given_params}) == len(given_params)
 
 

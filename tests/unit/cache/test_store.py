@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from insights.cache import store as store_module
 from insights.cache.store import DiskStore, pack, unpack
 
 
@@ -133,6 +134,30 @@ def test_a_forked_child_opens_its_own(store: DiskStore) -> None:
         os._exit(0 if ok and store.get("b") == b"child" else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert store.get("b") == b"child"
+
+
+def test_keys_of_other_hands_are_refused(store: DiskStore, tmp_path: Path) -> None:
+    """diskcache unpickles keys too, when it goes through them."""
+    import diskcache
+
+    store.set("a", b"one")
+    store.close()
+    disk = store_module._bytes_disk()
+    with diskcache.Cache(str(tmp_path / "cache" / "answers-v1"), disk=disk) as cache:
+        assert list(cache) == ["a"]
+    row(tmp_path, "update Cache set raw = 0")
+    with (
+        diskcache.Cache(str(tmp_path / "cache" / "answers-v1"), disk=disk) as cache,
+        pytest.raises(ValueError, match="foreign key"),
+    ):
+        list(cache)
+
+
+def test_two_faults_at_once_are_one_warning(store: DiskStore) -> None:
+    with pytest.warns(RuntimeWarning, match="OSError: full") as caught:
+        for _ in range(2):
+            store._give_up(OSError("full"))
+    assert len(caught) == 1
 
 
 # ---------------------------------------------------------------- the form of a value

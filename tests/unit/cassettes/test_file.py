@@ -37,7 +37,14 @@ def foreign(path: Path, **response: Any) -> Path:
 
 @pytest.mark.parametrize(
     "pieces",
-    [[], [b"one"], [b"o", b"ne", b"\n"], ["Grüße 🙂".encode()[:3], "Grüße 🙂".encode()[3:]], [b"\xff\xfe", b"\x00"], [b"", b"x"]],
+    [
+        [],
+        [b"one"],
+        [b"o", b"ne", b"\n"],
+        ["Grüße 🙂".encode()[:3], "Grüße 🙂".encode()[3:]],
+        [b"\xff\xfe", b"\x00"],
+        [b"", b"x"],
+    ],
     ids=["none", "one", "three", "inside a letter", "binary", "an empty one"],
 )
 def test_written_and_read(tmp_path: Path, pieces: list[bytes]) -> None:
@@ -175,7 +182,9 @@ def test_what_is_no_cassette(tmp_path: Path, text: str) -> None:
 
 
 def test_damaged_compression_and_damaged_text(tmp_path: Path) -> None:
-    foreign(tmp_path / "c.yaml", headers={"Content-Encoding": ["gzip"]}, body={"string": gzip.compress(b"answer")[:-9] + b"x" * 9})
+    foreign(
+        tmp_path / "c.yaml", headers={"Content-Encoding": ["gzip"]}, body={"string": gzip.compress(b"answer")[:-9] + b"x" * 9}
+    )
     with pytest.raises(CassetteError, match="not a cassette"):
         read_cassette(tmp_path / "c.yaml")
     (tmp_path / "d.yaml").write_bytes(b"interactions: \xff\xff")

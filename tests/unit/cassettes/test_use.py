@@ -18,11 +18,10 @@ from insights.client import Client
 from insights.core import intercept
 from insights.core.config import Settings
 from insights.core.errors import BadRequestError, CassetteError, CassetteMissingError, MissingKeyError, RateLimitError
-
-from ..both import Read, ask, both
-from ..conftest import OPENAI_KEY
-from ..loopback import Provider, serving
-from ..openai_wire import ROLE, answer, chunk, events, refusal
+from tests.unit.both import Read, ask, both
+from tests.unit.conftest import OPENAI_KEY
+from tests.unit.loopback import Provider, serving
+from tests.unit.openai_wire import ROLE, answer, chunk, events, refusal
 
 MODEL = "openai/test-model"
 HOME = "https://api.openai.com/v1"
@@ -155,9 +154,14 @@ def test_a_failed_block_writes_nothing(client: Client, provider: Provider, tmp_p
     path = tmp_path / "c.yaml"
     path.write_text("the old file")
     provider.will(answer())
-    with pytest.raises(LookupError), use_cassette(path, "record"):
+
+    @use_cassette(path, "record")
+    def fails() -> None:
         client.completion(MODEL, "Hi", api_base=provider.url)
         raise LookupError
+
+    with pytest.raises(LookupError):
+        fails()
     assert path.read_text() == "the old file"
     assert not intercept.active()
 

@@ -12,9 +12,8 @@ import vcr
 from insights import use_cassette
 from insights.client import Client
 from insights.core.config import Settings
-
-from ..loopback import Provider
-from ..openai_wire import answer, events
+from tests.unit.loopback import Provider
+from tests.unit.openai_wire import answer, events
 
 MODEL = "openai/test-model"
 REQUEST = {"model": "test-model", "messages": [{"role": "user", "content": "Hi"}]}

@@ -90,9 +90,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("text", "line", "message", "hint"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_says_where_it_is(
-    write: Write, tmp_path: Path, text: str, line: int, message: str, hint: str | None
-) -> None:
+def test_a_mistake_says_where_it_is(write: Write, tmp_path: Path, text: str, line: int, message: str, hint: str | None) -> None:
     with pytest.raises(ConfigError) as raised:
         write(text).provider("openai")
     error = raised.value

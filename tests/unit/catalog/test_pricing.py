@@ -68,7 +68,7 @@ def test_each_bucket_is_taken_out_of_its_whole() -> None:
     assert cost.audio == Decimal("0.25")  # 0.5 x 0.1 + 1 x 0.2
     assert cost.request == Decimal("0.005")
     assert cost.total == Decimal("0.3472")
-    assert (cost.saved, cost.currency) == (0, "USD")
+    assert (cost.saved, cost.currency) == (Decimal(0), "USD")
 
 
 def test_a_bucket_without_a_price_is_ordinary_input_or_output() -> None:
@@ -106,7 +106,7 @@ def test_tiers_price_the_whole_request(prompt: int, price: str) -> None:
 
 def test_details_greater_than_their_whole_cost_nothing_below_nought() -> None:
     cost = priced(info(ALL), used(10, 10, {"cached_tokens": 50}, {"reasoning_tokens": 50}))
-    assert (cost.input, cost.output) == (0, 0)
+    assert (cost.input, cost.output) == (Decimal(0), Decimal(0))
 
 
 def test_where_the_prices_are_from() -> None:
@@ -123,10 +123,10 @@ PRICE = st.decimals(min_value=0, max_value=10, places=12)
 
 
 @given(plain=COUNT, cached=COUNT, out=COUNT, thought=COUNT, price=PRICE, less=PRICE)
-def test_the_buckets_add_up_exactly(
-    plain: int, cached: int, out: int, thought: int, price: Decimal, less: Decimal
-) -> None:
-    model = info({"cost_input_per_1k": f"{price:f}", "cost_output_per_1k": f"{price:f}", "cost_cached_input_per_1k": f"{less:f}"})
+def test_the_buckets_add_up_exactly(plain: int, cached: int, out: int, thought: int, price: Decimal, less: Decimal) -> None:
+    model = info(
+        {"cost_input_per_1k": f"{price:f}", "cost_output_per_1k": f"{price:f}", "cost_cached_input_per_1k": f"{less:f}"}
+    )
     cost = priced(model, used(plain + cached, out + thought, {"cached_tokens": cached}, {"reasoning_tokens": thought}))
     assert cost.total * 1000 == (plain + out + thought) * price + cached * less
     parts = (cost.input, cost.cached_input, cost.cache_write, cost.output, cost.reasoning, cost.audio, cost.request)

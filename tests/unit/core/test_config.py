@@ -17,6 +17,10 @@ from insights.core.errors import ConfigError
 from insights.core.redact import SecretStr
 
 
+def shown(key: SecretStr | None) -> str | None:
+    return None if key is None else key.get_secret_value()
+
+
 @pytest.fixture
 def env_file(tmp_path: Path) -> Path:
     path = tmp_path / "the.env"
@@ -26,10 +30,10 @@ def env_file(tmp_path: Path) -> Path:
 
 def test_argument_then_environment_then_file_then_default(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().OPENAI_API_KEY is None
-    assert Settings(env_file=env_file).OPENAI_API_KEY == SecretStr("from-the-file")
+    assert shown(Settings(env_file=env_file).OPENAI_API_KEY) == "from-the-file"
     monkeypatch.setenv("OPENAI_API_KEY", "from-the-environment")
-    assert Settings(env_file=env_file).OPENAI_API_KEY == SecretStr("from-the-environment")
-    assert Settings(env_file=env_file, OPENAI_API_KEY="given").OPENAI_API_KEY == SecretStr("given")
+    assert shown(Settings(env_file=env_file).OPENAI_API_KEY) == "from-the-environment"
+    assert shown(Settings(env_file=env_file, OPENAI_API_KEY="given").OPENAI_API_KEY) == "given"
 
 
 def test_blank_counts_as_not_set(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +41,7 @@ def test_blank_counts_as_not_set(env_file: Path, monkeypatch: pytest.MonkeyPatch
     assert Settings().OPENAI_API_KEY is None
     assert Settings(OPENAI_API_KEY="").OPENAI_API_KEY is None
     assert Settings(OPENAI_API_KEY=None).OPENAI_API_KEY is None
-    assert Settings(env_file=env_file).OPENAI_API_KEY == SecretStr("from-the-file")
+    assert shown(Settings(env_file=env_file).OPENAI_API_KEY) == "from-the-file"
     assert Settings(env_file=env_file).EMPTY_API_KEY is None
 
 
@@ -45,8 +49,8 @@ def test_the_environment_is_read_at_each_use(monkeypatch: pytest.MonkeyPatch) ->
     settings = Settings()
     for value in ("one", "two"):
         monkeypatch.setenv("OPENAI_API_KEY", value)
-        assert settings.OPENAI_API_KEY == SecretStr(value)
-    assert config.settings.OPENAI_API_KEY == SecretStr("two")
+        assert shown(settings.OPENAI_API_KEY) == value
+    assert shown(config.settings.OPENAI_API_KEY) == "two"
 
 
 def test_an_env_file_is_named_or_not_read(env_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -56,20 +60,20 @@ def test_an_env_file_is_named_or_not_read(env_file: Path, monkeypatch: pytest.Mo
     assert Settings().env_file is None
     monkeypatch.setenv("INSIGHTS_ENV_FILE", str(env_file))
     assert Settings().env_file == env_file
-    assert Settings().OPENAI_API_KEY == SecretStr("from-the-file")
+    assert shown(Settings().OPENAI_API_KEY) == "from-the-file"
     assert "OPENAI_API_KEY" not in os.environ
 
 
 def test_an_env_file_is_not_interpolated(env_file: Path) -> None:
-    assert Settings(env_file=env_file).GROQ_API_KEY == SecretStr("quoted $HOME")
+    assert shown(Settings(env_file=env_file).GROQ_API_KEY) == "quoted $HOME"
 
 
 def test_an_env_file_is_read_again_when_it_changed(env_file: Path) -> None:
     settings = Settings(env_file=env_file)
-    assert settings.OPENAI_API_KEY == SecretStr("from-the-file")
+    assert shown(settings.OPENAI_API_KEY) == "from-the-file"
     env_file.write_text("OPENAI_API_KEY=changed\n")
     os.utime(env_file, (1, 1))
-    assert settings.OPENAI_API_KEY == SecretStr("changed")
+    assert shown(settings.OPENAI_API_KEY) == "changed"
 
 
 def test_an_env_file_that_is_not_there(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_a_caller_that_leaves_is_no_exception() -> None:
 def test_a_call_keeps_key_and_prompt_out_of_its_repr() -> None:
     call = WireCall("https://x.example/v1", {"Authorization": "Bearer canary-key"}, b"canary prompt")
     answer = WireAnswer(200, {"x-request-id": "1"}, b"canary answer")
-    for thing in (call, answer, Blocking(len)):
+    for thing in (call, answer, Blocking(dict)):
         assert "canary" not in repr(thing)
     assert "https://x.example/v1" in repr(call)
 

@@ -74,9 +74,7 @@ def test_model_and_headers_are_not_in_the_canonical_form() -> None:
     one = build_request("one", "Hi", {"temperature": 1}, extra_headers={"X-A": "1"})
     two = build_request("two", "Hi", {"temperature": 1}, stream=True)
     assert one.canonical == two.canonical
-    assert one.canonical == (
-        '{"extra_body":{},"messages":[{"content":"Hi","role":"user"}],"params":{"temperature":1}}'
-    )
+    assert one.canonical == ('{"extra_body":{},"messages":[{"content":"Hi","role":"user"}],"params":{"temperature":1}}')
     assert one.canonical != build_request("one", "Hi", {"temperature": 1}, extra_body={"a": 1}).canonical
 
 

@@ -82,7 +82,9 @@ def test_strict_reaches_every_corner() -> None:
     )
     assert part == fresh()
     assert len(objects(schema)) == 8
-    assert all(found["additionalProperties"] is False and found["required"] == list(found["properties"]) for found in objects(schema))
+    assert all(
+        found["additionalProperties"] is False and found["required"] == list(found["properties"]) for found in objects(schema)
+    )
     assert "default" not in names(schema)
 
 

@@ -247,7 +247,9 @@ def test_a_trace_reads_as_a_story() -> None:
     trace = Trace(
         cache="miss",
         attempts=[
-            Attempt(model="m", provider="a", started=1, duration=1.234, status_code=429, error="RateLimitError", decision="retry"),
+            Attempt(
+                model="m", provider="a", started=1, duration=1.234, status_code=429, error="RateLimitError", decision="retry"
+            ),
             Attempt(model="m", provider="a", started=1, duration=0.5, error="Timeout", decision="next"),
             Attempt(model="n", provider="b", started=1, duration=2, status_code=200),
             Attempt(model="n", provider="c", started=1),

@@ -17,9 +17,7 @@ from tests.unit.adapters.loopback import Loopback
 from tests.unit.adapters.models.asking import ask, camel, missing
 from tests.unit.adapters.models.houses import PROVIDERS, model_of
 
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-)
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 PDF = base64.b64encode(b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n").decode()
 WAV = base64.b64encode(b"RIFF$\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0@\x1f\0\0@\x1f\0\0\1\0\x08\0data\0\0\0\0").decode()
 IMAGE_DATA = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
@@ -95,9 +93,7 @@ def test_it_arrives_in_the_documented_form(
 
 @pytest.mark.parametrize("provider", ONLY_DATA)
 @pytest.mark.parametrize("part", [IMAGE_URL, IMAGE_BARE_URL, IMAGE_PLAIN_HTTP, PDF_URL, PDF_DATA_URL, VIDEO_URL])
-def test_a_remote_file_is_refused_where_litellm_would_fetch_it(
-    provider: str, part: dict[str, Any], loopback: Loopback
-) -> None:
+def test_a_remote_file_is_refused_where_litellm_would_fetch_it(provider: str, part: dict[str, Any], loopback: Loopback) -> None:
     with pytest.raises(BadRequestError, match=r"messages\[1\] has a remote") as caught:
         ask(loopback, f"{provider}/{model_of(provider)}", [{"role": "system", "content": "x"}, *saying(part)])
     assert "data:" in str(caught.value.hint)

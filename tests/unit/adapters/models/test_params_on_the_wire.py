@@ -181,7 +181,9 @@ def test_a_conversation_with_tools_for_anthropic(loopback: Loopback) -> None:
     assert body["system"] in ("Be brief.", [{"type": "text", "text": "Be brief."}])
     asked, called, told = body["messages"]
     assert (asked["role"], called["role"], told["role"]) == ("user", "assistant", "user")
-    assert not missing(called["content"][-1], {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Paris"}})
+    assert not missing(
+        called["content"][-1], {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Paris"}}
+    )
     assert not missing(told["content"][0], {"type": "tool_result", "tool_use_id": "call_1"})
     assert "18 degrees" in json.dumps(told)
 
@@ -442,7 +444,7 @@ def test_responses_are_not_kept_unless_asked(loopback: Loopback) -> None:
 
 
 def test_a_responses_stream_is_not_asked_for_what_the_api_does_not_know(loopback: Loopback) -> None:
-    """"Create a model response": stream_options has only include_obfuscation."""
+    """ "Create a model response": stream_options has only include_obfuscation."""
     body = body_of(loopback, CODEX, stream=True, stream_options={"include_usage": True})
     assert body["stream"] is True
     assert "stream_options" not in body
