@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from insights.adapters.models.http import AsyncPerformer, SyncPerformer
-from insights.core.effects import Effect, Emit, Flow, StreamClosed, adrive, drive
+from insights.core.effects import Effect, Emit, Flow, aclose, adrive, close, drive
 from insights.core.errors import InsightsError
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ class _Base:
     def __init__(self, flow: Flow[ModelResponse], include_usage: bool) -> None:
         self._flow = flow
         self._include_usage = include_usage
-        self._closed = False
         self._first: Effect | None = None
 
     @property
@@ -35,6 +33,11 @@ class _Base:
             raise InsightsError("the stream isn't finished", hint="read it to its end before asking for .response")
         return self._flow.result
 
+    def _pending(self) -> Effect | None:
+        """The news that opening the stream brought, once."""
+        news, self._first = self._first, None
+        return news
+
     def _wanted(self, news: Effect | None) -> Chunk | None:
         """The chunk for the caller; OpenAI's chunk of usage alone goes only to those who asked for it."""
         if not isinstance(news, Emit):
@@ -42,7 +45,7 @@ class _Base:
         return news.chunk if news.chunk.choices or self._include_usage else None
 
     def __repr__(self) -> str:
-        state = "finished" if self._flow.result is not None else "closed" if self._closed else "open"
+        state = "finished" if self._flow.result is not None else "closed" if self._flow.done else "open"
         return f"{type(self).__name__}({state})"
 
 
@@ -69,13 +72,7 @@ class Stream(_Base):
         return self
 
     def __next__(self) -> Chunk:
-        while not self._closed:
-            news, self._first = (
-                (self._first, None) if isinstance(self._first, Emit) else (drive(self._flow, self._performer), None)
-            )
-            if news is None:
-                self._closed = True
-                break
+        while (news := self._pending() or drive(self._flow, self._performer)) is not None:
             chunk = self._wanted(news)
             if chunk is not None:
                 return chunk
@@ -83,11 +80,8 @@ class Stream(_Base):
 
     def close(self) -> None:
         """Closes the connection; nothing more comes."""
-        self._closed = True
-        if not self._flow.done:
-            self._flow.fail(StreamClosed())
-            with contextlib.suppress(StreamClosed):
-                drive(self._flow, self._performer)
+        self._first = None
+        close(self._flow, self._performer)
 
     def __enter__(self) -> Stream:
         return self
@@ -112,15 +106,7 @@ class AsyncStream(_Base):
         return self
 
     async def __anext__(self) -> Chunk:
-        while not self._closed:
-            if isinstance(self._first, Emit):
-                news: Effect | None = self._first
-            else:
-                news = await adrive(self._flow, self._performer)
-            self._first = None
-            if news is None:
-                self._closed = True
-                break
+        while (news := self._pending() or await adrive(self._flow, self._performer)) is not None:
             chunk = self._wanted(news)
             if chunk is not None:
                 return chunk
@@ -128,11 +114,8 @@ class AsyncStream(_Base):
 
     async def aclose(self) -> None:
         """Closes the connection; nothing more comes."""
-        self._closed = True
-        if not self._flow.done:
-            self._flow.fail(StreamClosed())
-            with contextlib.suppress(StreamClosed):
-                await adrive(self._flow, self._performer)
+        self._first = None
+        await aclose(self._flow, self._performer)
 
     async def __aenter__(self) -> AsyncStream:
         return self

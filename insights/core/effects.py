@@ -12,6 +12,7 @@ A `Performer` does the deeds: `insights.adapters.models.http` has the blocking o
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
@@ -193,3 +194,19 @@ async def adrive(flow: Flow[T], performer: AsyncPerformer) -> Effect | None:
         except BaseException as error:
             flow.fail(error)
     return None
+
+
+def close(flow: Flow[T], performer: Performer) -> None:
+    """Ends a flow whose caller leaves early: what it holds open is closed."""
+    if not flow.done:
+        flow.fail(StreamClosed())
+        with contextlib.suppress(StreamClosed):
+            drive(flow, performer)
+
+
+async def aclose(flow: Flow[T], performer: AsyncPerformer) -> None:
+    """`close`, awaiting."""
+    if not flow.done:
+        flow.fail(StreamClosed())
+        with contextlib.suppress(StreamClosed):
+            await adrive(flow, performer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import time
@@ -26,9 +25,9 @@ from insights.core.effects import (
     Opened,
     Read,
     Send,
-    StreamClosed,
     WireAnswer,
     WireStream,
+    aclose,
     adrive,
 )
 from insights.core.errors import APIError, APIResponseValidationError
@@ -247,7 +246,4 @@ class LiteLLMChatModel(Wire):
                 if isinstance(news, Emit) and news.chunk.text:
                     yield news.chunk.text
         finally:
-            if not flow.done:
-                flow.fail(StreamClosed())
-                with contextlib.suppress(StreamClosed):
-                    await adrive(flow, performer)
+            await aclose(flow, performer)
