@@ -142,7 +142,9 @@ def normal_messages(messages: Any) -> list[dict[str, Any]]:
 
 def _message(item: Any, index: int) -> dict[str, Any]:
     if hasattr(item, "model_dump"):
-        item = item.model_dump(exclude_none=True)
+        dumped = item.model_dump(exclude_none=True)
+        # An object's empty content is said as a dict's would be; see below.
+        item = {"role": dumped.get("role"), "content": None, **dumped} if getattr(item, "content", "") is None else dumped
     if not isinstance(item, Mapping):
         raise BadRequestError(
             f"messages[{index}] must be a message, got {type(item).__name__}",

@@ -126,6 +126,7 @@ def test_the_typed_error(
         assert len(server.requests) == 1
     assert isinstance(outcome.error, kind), repr(outcome.error)
     assert outcome.error.retryable
+    assert outcome.error.trace is not None
     assert outcome.error.status_code == status
     assert outcome.error.provider == provider
     assert "key-0123456789" not in f"{outcome.error!s}{outcome.error!r}"

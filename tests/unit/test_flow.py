@@ -384,6 +384,16 @@ def test_a_fallback_with_parameters_of_its_own(client: Client) -> None:
     assert script.sent(1)["model"] == "other"
 
 
+def test_where_a_model_is_passes_on_to_models_of_the_same_kind(client: Client) -> None:
+    """`api_version` says nothing of a host or a key, so that another deployment is asked with it too."""
+    script = Script(refused(500, SERVER_ERROR), ok(answer()))
+    deployment = {"api_base": "https://one.openai.azure.com", "api_key": "key-of-azure"}
+    other = {"model": "azure/other", "api_base": "https://two.openai.azure.com", "api_key": "key-of-the-other"}
+    ask(client, script, "azure/mine", num_retries=0, api_version="2024-10-21", fallbacks=[other], **deployment)
+    assert script.hosts == ["one.openai.azure.com", "two.openai.azure.com"]
+    assert all("api-version=2024-10-21" in wire.url for wire in script.calls)
+
+
 def test_a_fallback_with_messages_of_its_own(client: Client) -> None:
     script = Script(refused(500, SERVER_ERROR), ok(answer('{"a": 1}')))
     found = ask(

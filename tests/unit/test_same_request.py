@@ -123,6 +123,15 @@ WIRES = [
 ]
 
 
+# Each of these is an assistant's message that has only tool calls.
+SILENT: dict[str, Any] = {
+    "dict": {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    "with None": {"role": "assistant", "content": None, "refusal": None, "tool_calls": [CALL]},
+    "ours": insights.Message.model_validate({"content": None, "tool_calls": [CALL]}),
+    "like openai's": ChatCompletionMessage(role="assistant", tool_calls=[CALL]),
+}
+
+
 def conversation(name: str) -> list[Any]:
     return [{"role": "user", "content": TEXT}, *CONVERSATIONS[name](), RESULT]
 
@@ -135,6 +144,35 @@ def test_one_canonical_form_of_a_prompt(name: str) -> None:
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_one_canonical_form_of_a_conversation(name: str) -> None:
     assert build_request("m", conversation(name), {}).canonical == build_request("m", conversation("dicts"), {}).canonical
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_one_canonical_form_of_tool_calls_alone(name: str) -> None:
+    wanted = [{"role": "assistant", "content": None, "tool_calls": [CALL]}]
+    assert list(build_request("m", [SILENT[name]], {}).messages) == wanted
+
+
+@pytest.mark.parametrize(("model", "body"), WIRES)
+def test_the_same_bytes_of_tool_calls_alone(client: Client, provider: Provider, model: str, body: bytes) -> None:
+    for message in SILENT.values():
+        provider.will(body)
+        messages = [{"role": "user", "content": TEXT}, message, RESULT]
+        client.completion(model, messages, api_base=provider.url, api_key="k", cache=False, max_tokens=100, tools=[TOOL])
+    assert len({asked.body for asked in provider.asked}) == 1
+
+
+def test_fields_of_parts_that_are_none_are_left_out() -> None:
+    class Picture(BaseModel):
+        type: str = "image_url"
+        image_url: dict[str, str] | None = None
+        text: str | None = None
+
+    class Turn(BaseModel):
+        role: str = "user"
+        content: list[Picture]
+
+    (found,) = build_request("m", Turn(content=[Picture(image_url={"url": "data:,"})]), {}).messages
+    assert found["content"] == [{"type": "image_url", "image_url": {"url": "data:,"}}]
 
 
 def test_parts_as_dicts_and_as_objects() -> None:

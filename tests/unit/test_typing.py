@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     def calls(flag: bool) -> None:
         assert_type(completion("gpt-5-mini", "hi"), ModelResponse)
-        assert_type(completion(model="gpt-5-mini", messages=[{"role": "user", "content": "hi"}], temperature=0.2), ModelResponse)
+        assert_type(
+            completion(model="gpt-5-mini", messages=[{"role": "user", "content": "hi"}], temperature=0.2), ModelResponse
+        )
         assert_type(completion("gpt-5-mini", "hi", stream=False), ModelResponse)
         assert_type(completion("gpt-5-mini", "hi", stream=True), Stream)
         assert_type(completion("gpt-5-mini", "hi", stream=flag), ModelResponse | Stream)

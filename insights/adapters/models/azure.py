@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 from insights.adapters.models import transport
 from insights.adapters.models.base import LiteLLMChatModel
 from insights.adapters.models.body import Prepared
-from insights.adapters.models.egress import Endpoint
+from insights.adapters.models.egress import Endpoint, owns
 from insights.adapters.models.openai_responses import OpenAIResponses, wants_responses
 from insights.core.effects import WireAnswer
 from insights.core.errors import ConfigError
@@ -36,7 +36,10 @@ class AzureAdapter(LiteLLMChatModel):
 
     @property
     def _token(self) -> str | None:
-        return self.given.get("azure_ad_token") or self._settings.variable("AZURE_AD_TOKEN")
+        if self.given.get("azure_ad_token"):
+            return str(self.given["azure_ad_token"])
+        # Like a key, the environment's goes to Azure's own hosts and to nobody else.
+        return self._settings.variable("AZURE_AD_TOKEN") if owns(self.config, urlsplit(self.base).hostname or "") else None
 
     def default_base(self) -> str:
         base = super().default_base()

@@ -99,9 +99,9 @@ class Router:
         return [full for score, full in scored[:limit] if score >= 0.6]
 
     def _suggestion(self, model: str, catalog: Catalog) -> str:
-        head, slash, rest = model.partition("/")
+        head, _, rest = model.partition("/")
         meant = difflib.get_close_matches(head, self._providers, n=1, cutoff=0.7)
-        if slash and meant:
+        if rest and meant:
             return f"did you mean {meant[0]}/{rest}?"
         near = self.nearest(model, catalog)
         if near:

@@ -99,7 +99,8 @@ class OpenAIChat:
         text = json.dumps(ARGUMENTS)
         begun = {**self.call(), "index": 0, "function": {"name": TOOL, "arguments": ""}}
         halves = [{"index": 0, "function": {"arguments": part}} for part in (text[:6], text[6:])]
-        deltas = [{"role": "assistant", "content": None, "tool_calls": [begun]}, *({"tool_calls": [half]} for half in halves)]
+        deltas: list[dict[str, Any]] = [{"role": "assistant", "content": None, "tool_calls": [begun]}]
+        deltas += [{"tool_calls": [half]} for half in halves]
         return streamed(*(self.chunk(delta) for delta in deltas), *self.ending("tool_calls"))
 
     def error(self, status: int, **headers: str) -> Answer:

@@ -4,7 +4,7 @@ A row is a non-neutral value and what the JSON body must hold because of it; Non
 thing, or our adapter can't do it there, so that the call must fail before anything is sent.
 
 Sources: OpenAI "Create chat completion" and "Create a model response"; Anthropic "Messages", "Tool use", "Extended
-thinking", "Structured outputs", "Web search tool"; Google "GenerateContent", "GenerationConfig", "Thinking", "Function calling".
+thinking", "Structured outputs", "Web search tool"; Google "GenerateContent", "GenerationConfig", "Thinking".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the provider files say, read without the library's own loader, and a client whose provider lives on the loopback server."""
+"""What the provider files say, read without the library's own loader, and a client whose provider is the loopback server."""
 
 from __future__ import annotations
 

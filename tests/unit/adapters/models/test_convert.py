@@ -46,7 +46,10 @@ def counted(found: Usage | None) -> dict[str, int]:
             {"prompt": 10, "completion": 9, "cached": 6, "audio_in": 1, "reasoning": 5, "audio_out": 2},
         ),
         # DeepSeek's context caching; Moonshot's.
-        ({"prompt_tokens": 10, "completion_tokens": 1, "prompt_cache_hit_tokens": 7}, {"prompt": 10, "completion": 1, "cached": 7}),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 1, "prompt_cache_hit_tokens": 7},
+            {"prompt": 10, "completion": 1, "cached": 7},
+        ),
         ({"prompt_tokens": 10, "completion_tokens": 1, "cached_tokens": 7}, {"prompt": 10, "completion": 1, "cached": 7}),
         # xAI: reasoning beside the completion's tokens, and in the total.
         (
@@ -60,7 +63,11 @@ def counted(found: Usage | None) -> dict[str, int]:
         ),
         # OpenRouter's cache writes.
         (
-            {"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 3}},
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 1,
+                "prompt_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 3},
+            },
             {"prompt": 10, "completion": 1, "cached": 2, "write": 3},
         ),
         (
@@ -106,7 +113,10 @@ def test_a_providers_own_counts_are_kept() -> None:
             },
             {"prompt": 60, "completion": 4, "write": 50, "write_1h": 30, "reasoning": 3},
         ),
-        ({"input_tokens": 10, "cache_read_input_tokens": None, "cache_creation": None, "output_tokens": 4}, {"prompt": 10, "completion": 4}),
+        (
+            {"input_tokens": 10, "cache_read_input_tokens": None, "cache_creation": None, "output_tokens": 4},
+            {"prompt": 10, "completion": 4},
+        ),
     ],
 )
 def test_anthropic_usage(raw: dict[str, Any], wanted: dict[str, int]) -> None:
@@ -237,9 +247,7 @@ def test_a_finish_reason_is_the_providers_word_or_none() -> None:
     transport.load()
     answer = transport.empty_response()
     answer.choices[0].message.content = "Hi"
-    found = convert.response(
-        answer, {"id": "x"}, provider="acme", model="m", finishes={}, counted=None, openai_shaped=False
-    )
+    found = convert.response(answer, {"id": "x"}, provider="acme", model="m", finishes={}, counted=None, openai_shaped=False)
     assert found.choices[0].finish_reason is None
     assert found.text == "Hi"
     known = convert.response(
@@ -250,6 +258,13 @@ def test_a_finish_reason_is_the_providers_word_or_none() -> None:
 
 
 def test_a_provider_cannot_set_what_is_ours() -> None:
-    raw = {"id": "x", "provider": "evil", "cost": 7, "cached": True, "trace": {}, "choices": [{"index": 0, "message": {"content": "Hi"}}]}
+    raw = {
+        "id": "x",
+        "provider": "evil",
+        "cost": 7,
+        "cached": True,
+        "trace": {},
+        "choices": [{"index": 0, "message": {"content": "Hi"}}],
+    }
     found = convert.response(raw, raw, provider="acme", model="m", finishes={}, counted=None, openai_shaped=True)
     assert (found.provider, found.cost, found.cached) == ("acme", None, False)

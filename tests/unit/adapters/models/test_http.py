@@ -151,7 +151,8 @@ class Tape:
     """The smallest cassette."""
 
     def __init__(self, *answers: Recorded, recording: bool = False) -> None:
-        self.recording, self.answers, self.kept = recording, list(answers), []  # type: list[Recorded]
+        self.recording, self.answers = recording, list(answers)
+        self.kept: list[Recorded] = []
 
     def replay(self, call: WireCall) -> Recorded | None:
         return self.answers.pop(0) if self.answers else None

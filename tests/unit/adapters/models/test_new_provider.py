@@ -46,8 +46,9 @@ CALL = """
 import json, sys
 import insights
 base = sys.argv[1]
-found = insights.completion("acme-roadrunner", "Hello", cache=False, num_retries=0, api_base=base, api_key="acme-key-0123", anvil_weight=7)
-named = insights.completion("acme/roadrunner-1", "Hello", cache=False, num_retries=0, api_base=base, api_key="acme-key-0123")
+given = dict(cache=False, num_retries=0, api_base=base, api_key="acme-key-0123")
+found = insights.completion("acme-roadrunner", "Hello", anvil_weight=7, **given)
+named = insights.completion("acme/roadrunner-1", "Hello", **given)
 print(json.dumps([found.text, found.provider, str(named.cost.total), insights.__file__]))
 """
 
