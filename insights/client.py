@@ -156,9 +156,13 @@ class Client:
 
     def _fallback(self, name: str, change: Mapping[str, Any], request: ChatRequest, options: Mapping[str, Any]) -> Candidate:
         """A later candidate: the call's parameters with its own over them, and none of the first one's key or host."""
-        places = (*_PLACE_OPTIONS, *ModelFactory.adapter_class(Provider(self._route(name).provider)).options) if change else ()
+        provider = ROUTER.find(name, self._catalog).provider  # a name nobody knows is told before anything is asked
+        places = (*_PLACE_OPTIONS, *ModelFactory.adapter_class(Provider(provider)).options) if change else ()
         own = {key: value for key, value in change.items() if key in places}
         more = {key: value for key, value in change.items() if key not in own}
+        for key in more:
+            if key in _PLAN_OPTIONS:
+                raise BadRequestError(f"{key} is for the whole call, not for one fallback", hint=f"pass {key}= to the call")
         changed = replace(request, model=name)
         if more:
             changed = build_request(
@@ -201,6 +205,9 @@ class Client:
         control: dict[str, Any] = {}
         if isinstance(given, Mapping):
             control, given = dict(given), True
+            unknown = set(control) - {"namespace"}
+            if unknown:
+                raise BadRequestError(f"cache={{...}} has no {sorted(unknown)[0]!r}", hint="it takes 'namespace'")
         if given not in (None, True, False, "refresh", "only"):
             raise BadRequestError(f"cache must be True, False, 'refresh', 'only' or a dict, got {given!r}")
         given = bool(given) if isinstance(given, int) else given  # 0 and 1 equal False and True above

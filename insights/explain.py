@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from insights.adapters.models.egress import endpoint
@@ -36,6 +36,9 @@ class RouteExplanation:
     max_output_tokens: int | None
     capabilities: tuple[str, ...]
     problem: str | None = None
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))  # what a notebook shows
 
     def __str__(self) -> str:
         price = ", ".join(

@@ -93,7 +93,7 @@ def test_a_cassette_says_where_it_is_from_and_holds_no_key(path: str) -> None:
     assert redact(text) == text
     assert "test-key" not in text
     assert "127.0.0.1" not in text
-    allowed = ({}, {"content-type": ["application/json"]})
+    allowed: tuple[dict[str, list[str]], ...] = ({}, {"content-type": ["application/json"]})
     assert all(item["request"]["headers"] in allowed for item in data["interactions"])
 
 

@@ -123,13 +123,13 @@ class Settings:
     def env_file(self) -> Path | None:
         """The `.env` file that was named, or None."""
         named = self._given.get("env_file") or os.environ.get("INSIGHTS_ENV_FILE", "").strip()
-        return Path(named) if named else None
+        return Path(named).expanduser() if named else None
 
     @property
     def config_dir(self) -> Path | None:
         """The directory of the user's own configuration, or None."""
         named = self._given.get("config_dir") or self.variable("INSIGHTS_CONFIG_DIR")
-        return Path(named) if named else None
+        return Path(named).expanduser() if named else None
 
     @property
     def cache(self) -> bool:
@@ -141,7 +141,7 @@ class Settings:
         """Where answers are cached."""
         named = self._given.get("cache_dir") or self.variable("INSIGHTS_CACHE_DIR")
         if named:
-            return Path(named)
+            return Path(named).expanduser()
         from platformdirs import user_cache_path
 
         return user_cache_path("insights-llm", appauthor=False)

@@ -158,6 +158,9 @@ class Trace(Model):
     notes: list[str] = Field(default_factory=list)
     duration: float = 0.0
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))  # what a notebook shows
+
     def __str__(self) -> str:
         lines = [f"cache: {self.cache}"]
         for a in self.attempts:

@@ -75,7 +75,7 @@ async def _async_calls(ours: dict[str, Any], base: str) -> dict[str, float]:
 
     times: dict[str, list[float]] = {"insights": [], "litellm": [], "openai": []}
     async with openai.AsyncOpenAI(api_key="sk-benchmark", base_url=base) as sdk:
-        deeds = {
+        deeds: dict[str, Callable[[], Any]] = {
             "insights": lambda: insights.acompletion(**ours, temperature=0.5),
             "litellm": lambda: litellm.acompletion(**ours, temperature=0.5),
             "openai": lambda: sdk.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, temperature=0.5),

@@ -470,10 +470,14 @@ def test_a_broken_first_model_is_the_error(client: Client, config_dir: Path) -> 
 
 
 def test_an_unknown_fallback(client: Client) -> None:
-    script = Script(refused(500, SERVER_ERROR))
-    with pytest.raises(AllModelsFailedError) as raised:
-        ask(client, script, num_retries=0, fallbacks=["nobody-knows-this-one"])
-    assert [type(e) for e in raised.value.exceptions] == [InternalServerError, UnknownModelError]
+    script = Script()
+    with pytest.raises(UnknownModelError, match="nobody-knows-this-one"):  # before anything is asked
+        ask(client, script, fallbacks=["nobody-knows-this-one"])
+
+
+def test_what_is_for_the_whole_call_is_not_for_one_fallback(client: Client) -> None:
+    with pytest.raises(BadRequestError, match="timeout is for the whole call"):
+        ask(client, Script(), fallbacks=[{"model": MISTRAL_MODEL, "timeout": 3}])
 
 
 # ---------------------------------------------------------------- judge and store

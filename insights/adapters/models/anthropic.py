@@ -54,6 +54,8 @@ class AnthropicAdapter(LiteLLMChatModel):
         # Anthropic's own metadata knows one field; OpenAI's `user` and `safety_identifier` mean the same.
         if "safety_identifier" in params:
             params.setdefault("user", params.pop("safety_identifier"))
+        if set(params.get("metadata") or ()) == {"user_id"}:
+            params.setdefault("user", params.pop("metadata")["user_id"])
         return params
 
     def takes_url(self, field: str, url: str) -> bool:

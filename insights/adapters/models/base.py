@@ -101,8 +101,10 @@ class LiteLLMChatModel(Wire):
                 model=self.upstream,
                 status_code=answer.status,
             ) from None
+        if isinstance(data, list) and data and isinstance(data[0], dict):
+            data = data[0]  # Google wraps some errors in a list
         if not isinstance(data, dict):
-            data = {"error": data} if isinstance(data, list) else {}
+            raise self.malformed(TypeError(), answer.status)
         failed = self.error_in(data)
         if failed is not None:
             raise self.refused(200, answer.headers, failed, where)

@@ -116,7 +116,12 @@ def _keep(extra: dict[str, Any] | None, data: Mapping[str, Any], known: Iterable
 
 
 def _clean(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if value is not None}
+    """What is there: None says nothing, and neither does the box where litellm keeps leftovers when it is empty."""
+    found = {name: value for name, value in data.items() if value is not None}
+    leftovers = found.get("provider_specific_fields")
+    if isinstance(leftovers, Mapping) and not any(value is not None for value in leftovers.values()):
+        del found["provider_specific_fields"]
+    return found
 
 
 def _with_unknown(ours: dict[str, Any], theirs: Mapping[str, Any], skip: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from insights.adapters.models import convert, transport
@@ -23,6 +23,7 @@ class GeminiAdapter(LiteLLMChatModel):
     stream_flag = False
     translated_params = ("reasoning_effort", "thinking")
     takes_media_urls = False
+    extra_params: ClassVar[tuple[str, ...]] = ("top_logprobs",)
     native_params = (
         "top_k",
         "safety_settings",
@@ -52,6 +53,8 @@ class GeminiAdapter(LiteLLMChatModel):
         native = arguments["optional_params"]
         if "top_k" in native:
             body.setdefault("generationConfig", {})["top_k"] = native["top_k"]
+        if "top_logprobs" in native:
+            body.setdefault("generationConfig", {})["logprobs"] = native["top_logprobs"]
         return body
 
     def mend(self, answer: dict[str, Any]) -> dict[str, Any]:

@@ -47,8 +47,12 @@ class Router:
             UnknownModelError: no rule fits, or several providers have the name.
             ConfigError: an alias that leads nowhere, or a broken file.
         """
-        found = self._explicit(model) or self._alias(model, catalog) or self._prefix(model) or self._catalogued(model, catalog)
+        found = self.find(model, catalog)
         return Route(found.provider, canonical_name(found.model_id, found.provider, catalog), found.rule)
+
+    def find(self, model: str, catalog: Catalog) -> Route:
+        """The route by the name as it is written; only rules that need them read the provider files. Raises as `route`."""
+        return self._explicit(model) or self._alias(model, catalog) or self._prefix(model) or self._catalogued(model, catalog)
 
     def _explicit(self, model: str) -> Route | None:
         head, slash, rest = model.partition("/")

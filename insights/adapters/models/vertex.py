@@ -20,6 +20,7 @@ class VertexAdapter(GeminiAdapter):
     """`vertex_project`, `vertex_location`, `vertex_credentials` as in litellm, also as VERTEX_PROJECT and so on."""
 
     litellm_provider = "vertex_ai"
+    extra_params = ()  # litellm translates here what it doesn't for the Gemini API
     options = ("vertex_project", "vertex_location", "vertex_credentials")
 
     def _option(self, name: str, *variables: str) -> str | None:

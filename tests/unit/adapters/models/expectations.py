@@ -131,6 +131,7 @@ GEMINI: Final = _table(
         "thinking": _generation(thinkingConfig={"thinkingBudget": 2048, "includeThoughts": True}),
         "tool_choice": {"toolConfig": {"functionCallingConfig": {"mode": "ANY"}}},
         "tools": {"tools": [{"functionDeclarations": [FUNCTION]}]},
+        "top_logprobs": _generation(responseLogprobs=True, logprobs=3),
         "top_p": _generation(topP=0.4),
         "web_search_options": {"tools": [{"googleSearch": {}}]},
     }
