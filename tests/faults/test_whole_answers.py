@@ -51,7 +51,7 @@ def garbage(connection: Connection) -> None:
 
 
 def html(connection: Connection) -> None:
-    connection.head("Content-Type: text/html", f"Content-Length: {len(HTML)}")
+    connection.head("Content-Type: text/html", f"Content-Length: {len(HTML)}", "Connection: close")
     connection.send(HTML)
 
 
