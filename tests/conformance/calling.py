@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import insights
 from insights.core.errors import InsightsError
+from tests.loopback import Received
 
 from .compare import answer_differences, chunk_differences, error_differences
 from .expected import expected
 from .recordings import Recording
 from .requests import asked
-from .server import Received, replaying
+from .server import Replay, strings
 from .wires import Wire, target_of, verb
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def call(given: dict[str, Any], *, awaiting: bool) -> Outcome:
 def differences(recording: Recording, wire: Wire, *, awaiting: bool) -> list[str]:
     """Replay `recording` through the library and name every difference, in the answer and in what was sent for it."""
     wanted = expected(recording)
-    with replaying(recording) as replay:
+    with Replay(recording) as replay:
         outcome = call(arguments(recording, wire, replay.url), awaiting=awaiting)
     if outcome.error is not None:
         found = error_differences(outcome.error, wanted)
@@ -85,14 +86,14 @@ def request_differences(received: list[Received], recording: Recording, wire: Wi
     found = []
     if request.method != "POST":
         found.append(f"method: expected POST, got {request.method}")
-    if request.verb != verb(recording.path):
-        found.append(f"verb: expected {verb(recording.path)!r}, got {request.verb!r} ({request.target})")
+    if verb(request.target) != verb(recording.path):
+        found.append(f"verb: expected {verb(recording.path)!r}, got {verb(request.target)!r} ({request.target})")
     if not any(TEST_KEY in value for value in request.headers.values()):
         found.append("the key is in no header")
-    if TEST_KEY in request.target or TEST_KEY.encode() in request.body:
+    if TEST_KEY in request.target or TEST_KEY.encode() in request.content:
         found.append("the key is in the address or in the body")
     words = asked(recording, wire).last_words().strip()
-    if words and not any(words in text for text in request.strings()):
+    if words and not any(words in text for text in strings(request)):
         found.append(f"the last user message is not in the body: {words[:120]!r}")
     return found
 

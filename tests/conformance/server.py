@@ -6,19 +6,16 @@ prelude of a binary frame. The cuts are the same on every run.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
-import socket
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.loopback import Exchange, Received, Server
+
 from .recordings import Recording
-from .wires import Wire, verb, wire_of
+from .wires import Wire, wire_of
 
 # RFC 9110, 7.6.1, and what only holds for the exchange that was recorded.
 _NOT_SENT = frozenset(
@@ -29,55 +26,33 @@ _MOST_CUTS = 48
 _HEADER_WITHOUT_CODING = "gzip_header_but_plain_body"
 
 
-@dataclass(frozen=True)
-class Received:
-    """A request as it came in."""
+class Replay(Server):
+    """Serves one recording, whatever it is asked."""
 
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes
+    verbs = frozenset({"GET", "POST", "PUT"})
 
-    @property
-    def verb(self) -> str:
-        return verb(self.target)
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()
+        self._recording = recording
 
-    def strings(self) -> list[str]:
-        """Every string of the JSON body, at any depth, as it reads after decoding."""
-        try:
-            return list(_strings(json.loads(self.body)))
-        except ValueError:
-            return [self.body.decode("utf-8", "replace")]
-
-
-@dataclass
-class Replay:
-    """A running server: its address, and what it was asked."""
-
-    url: str
-    received: list[Received] = field(default_factory=list)
+    def respond(self, request: Received, exchange: Exchange) -> None:
+        self.received.append(request)
+        recording = self._recording
+        body = sent_body(recording, request.target)
+        # The server ends with its test: nothing is gained by keeping a connection open.
+        headers = [*sent_headers(recording, body), ("Connection", "close")]
+        if recording.streaming and recording.status == 200:
+            exchange.send_chunked(recording.status, headers, pieces(body))
+        else:
+            exchange.send_whole(recording.status, headers, body)
 
 
-@contextlib.contextmanager
-def replaying(recording: Recording) -> Iterator[Replay]:
-    """Serve `recording` on a free port of 127.0.0.1 until the block ends."""
-    replay = Replay("")
-
-    class Handler(_Handler):
-        served = recording
-        log = replay
-
-    server = _Server(("127.0.0.1", 0), Handler)
-    replay.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
+def strings(request: Received) -> list[str]:
+    """Every string of a request's JSON, at any depth, as it reads after decoding."""
     try:
-        yield replay
-    finally:
-        server.shutdown()
-        thread.join()
-        server.end_connections()
-        server.server_close()
+        return list(_strings(request.body))
+    except ValueError:
+        return [request.content.decode("utf-8", "replace")]
 
 
 def pieces(body: bytes) -> list[bytes]:
@@ -118,79 +93,6 @@ def sent_headers(recording: Recording, body: bytes) -> list[tuple[str, str]]:
         headers = [(name, value) for name, value in headers if name.lower() != "content-type"]
         headers.append(("Content-Type", "text/event-stream"))
     return headers
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # the head of an answer in one packet; every chunk is flushed by hand
-    served: Recording
-    log: Replay
-
-    def do_POST(self) -> None:
-        body = self._read()
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.log.received.append(Received(self.command, self.path, headers, body))
-        self._answer(sent_body(self.served, self.path))
-
-    do_GET = do_PUT = do_POST
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-    def handle_one_request(self) -> None:
-        try:
-            super().handle_one_request()
-        except (ConnectionError, ValueError, OSError):  # the client is gone, or the test is over
-            self.close_connection = True
-
-    def _read(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        gathered = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            gathered += self.rfile.read(size)
-            self.rfile.readline()
-        self.rfile.readline()
-        return gathered
-
-    def _answer(self, body: bytes) -> None:
-        chunked = self.served.streaming and self.served.status == 200
-        self.send_response(self.served.status)
-        for name, value in sent_headers(self.served, body):
-            self.send_header(name, value)
-        self.send_header(*("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body))))
-        self.send_header("Connection", "close")  # the server ends with its test: nothing is gained by keeping it open
-        self.end_headers()
-        if not chunked:
-            self.wfile.write(body)
-        else:
-            for piece in pieces(body):
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-                self.wfile.flush()
-            self.wfile.write(b"0\r\n\r\n")
-        self.wfile.flush()
-
-
-class _Server(ThreadingHTTPServer):
-    """Ends connections that a test left open, so that no thread and no socket outlives it."""
-
-    daemon_threads = True
-    block_on_close = True
-
-    def __init__(self, *args: Any) -> None:
-        self._open: list[socket.socket] = []
-        super().__init__(*args)
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._open.append(connection)
-        return connection, address
-
-    def end_connections(self) -> None:
-        for connection in self._open:
-            with contextlib.suppress(OSError):  # closed already
-                connection.shutdown(socket.SHUT_RDWR)
 
 
 def _strings(value: Any) -> Iterator[str]:

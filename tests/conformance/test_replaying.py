@@ -20,7 +20,7 @@ from .samples_odd_bedrock import BEDROCK_ODDITIES
 from .samples_odd_hosts import HOST_ODDITIES
 from .samples_odd_native import NATIVE_ODDITIES
 from .samples_openai import OPENAI_SAMPLES
-from .server import pieces, replaying, sent_body, sent_headers
+from .server import Replay, pieces, sent_body, sent_headers, strings
 from .wires import Wire, target_of, verb, wire_of
 
 WRITTEN = [*OPENAI_SAMPLES, *NATIVE_SAMPLES, *HOST_ODDITIES, *NATIVE_ODDITIES, *BEDROCK_ODDITIES]
@@ -31,16 +31,16 @@ PATH = "/v1/chat/completions"
 @pytest.mark.parametrize("name", ["openai/text", "openai/busy", "bedrock/tool", "ollama/text"])
 def test_what_is_served_is_what_was_recorded(name: str) -> None:
     recording = SAMPLES[name]
-    with replaying(recording) as replay:
+    with Replay(recording) as replay:
         connection = http.client.HTTPConnection(urlsplit(replay.url).netloc)
         for _ in range(2):
             connection.request("POST", recording.path, b'{"a": ["b", {"c": "d"}]}', {"Authorization": "Bearer k"})
             response = connection.getresponse()
             assert (response.status, response.read()) == (recording.status, recording.body)
         connection.close()
-    assert [request.verb for request in replay.received] == [verb(recording.path)] * 2
+    assert [verb(request.target) for request in replay.received] == [verb(recording.path)] * 2
     assert replay.received[0].headers["authorization"] == "Bearer k"
-    assert replay.received[0].strings() == ["b", "d"]
+    assert strings(replay.received[0]) == ["b", "d"]
 
 
 def test_an_event_stream_is_found_in_whatever_way_it_was_stored(tmp_path: Path) -> None:

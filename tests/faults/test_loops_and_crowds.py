@@ -20,8 +20,9 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 
 import insights
 from insights.adapters.models import http
+from tests.loopback import Received
 from tests.unit.adapters.answers import OpenAIChat
-from tests.unit.adapters.loopback import Answer, Loopback, Received, serving
+from tests.unit.adapters.loopback import Answer, Loopback
 from tests.unit.adapters.models.houses import ROOT
 
 MODEL = "openai/gpt-4o"
@@ -30,7 +31,7 @@ TOGETHER_AT_ONCE = 64
 
 @pytest.fixture
 def server() -> Iterator[Loopback]:
-    with serving() as running:
+    with Loopback() as running:
         yield running
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.adapters.loopback import Loopback, serving
+from tests.unit.adapters.loopback import Loopback
 
 
 @pytest.fixture
 def loopback() -> Iterator[Loopback]:
     """A server with nothing to answer yet and nothing received."""
-    with serving() as server:
+    with Loopback() as server:
         yield server

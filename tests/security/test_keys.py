@@ -15,7 +15,7 @@ import insights
 from insights.adapters.models.factory import ModelFactory, Provider
 from insights.core.errors import InsightsError, MissingKeyError
 from tests.unit.adapters.answers import OpenAIChat, family
-from tests.unit.adapters.loopback import Answer, Loopback, as_json, serving
+from tests.unit.adapters.loopback import Answer, Loopback, as_json
 from tests.unit.adapters.models.houses import FOREIGN, PROVIDERS, file_of, model_of
 
 SECRET = "this-is-the-key-itself-7421"
@@ -54,7 +54,7 @@ def test_no_error_repeats_the_key_or_the_prompt(
         return Answer(words.encode()) if status == 200 else as_json({"error": {"message": words}}, status)
 
     caplog.set_level(logging.DEBUG)
-    with serving() as server:
+    with Loopback() as server:
         server.says(echo)
         given = {"api_base": server.url, "api_key": SECRET, "cache": False, "num_retries": 0}
         error = failure(f"{provider}/{model_of(provider)}", awaiting=awaiting, **given)

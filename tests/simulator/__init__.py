@@ -9,7 +9,7 @@ APIs. It is no model: what it says is a small table and an echo.
 
 from __future__ import annotations
 
-from tests.simulator.server import BASES, Received, Simulator
+from tests.simulator.server import BASES, Simulator, provider_of
 from tests.simulator.wire import VERSION
 
-__all__ = ["BASES", "VERSION", "Received", "Simulator"]
+__all__ = ["BASES", "VERSION", "Simulator", "provider_of"]

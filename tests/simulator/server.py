@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import socket
-import threading
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from tests.loopback import Exchange, Received, Server
 from tests.simulator import anthropic, gemini, native, openai_chat, openai_responses
 from tests.simulator.answers import answer
 from tests.simulator.wire import Asked, BadRequest, Wire, compact, seed_of
@@ -76,41 +71,14 @@ class Failure:
     message: str | None = None
 
 
-@dataclass(frozen=True)
-class Received:
-    """A request as it came in; header names are lower case."""
-
-    provider: str
-    target: str
-    headers: dict[str, str] = field(repr=False)
-    body: dict[str, Any]
-
-
-class Simulator:
+class Simulator(Server):
     """A running simulator; a context manager. `url` is its address, `received` what it was asked."""
 
+    stamped = False  # a recording of an answer is the same at any time, under any Python
+
     def __init__(self) -> None:
-        self.received: list[Received] = []
+        super().__init__()
         self._failures: deque[Failure] = deque()
-        self._lock = threading.Lock()
-        simulator = self
-
-        class Handler(_Handler):
-            owner = simulator
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-
-    def __enter__(self) -> Simulator:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.end_connections()
-        self._server.server_close()
 
     def base(self, provider: str) -> str:
         """The base URL of a provider, for `api_base=`."""
@@ -135,89 +103,65 @@ class Simulator:
         """
         if kind not in _MESSAGES:
             raise ValueError(f"kind is one of {', '.join(_MESSAGES)}, got {kind!r}")
-        with self._lock:
+        with self.lock:
             self._failures.extend([Failure(kind, provider, retry_after, message)] * times)
 
-    def take(self, received: Received) -> Failure | None:
+    def respond(self, request: Received, exchange: Exchange) -> None:
+        path = urlsplit(request.target).path
+        provider = provider_of(request)
+        wire = next((wire for end, wire in WIRES if path.endswith(end)), openai_chat.WIRE)
+        try:
+            body = request.body
+        except ValueError:
+            body = None
+        sound = body if isinstance(body, dict) else {}
+        failure = self._take(request, provider) or _refusal(provider, path, request.headers, body)
+        if failure is None:
+            try:
+                _answer(exchange, wire, wire.read(provider, path, sound))
+                return
+            except (BadRequest, AttributeError, KeyError, TypeError) as error:  # something else than the field's type
+                failure = Failure("bad_request", message=f"invalid request: {error}")
+        _fail(exchange, wire, failure, seed_of(sound))
+
+    def _take(self, request: Received, provider: str) -> Failure | None:
         """Notes a request, and gives the error queued for it."""
-        with self._lock:
-            self.received.append(received)
+        with self.lock:
+            self.received.append(request)
             for failure in self._failures:
-                if failure.provider in (None, received.provider):
+                if failure.provider in (None, provider):
                     self._failures.remove(failure)
                     return failure
         return None
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet; what is streamed is flushed by hand
-    owner: Simulator
+def provider_of(request: Received) -> str:
+    """Whom a request was meant for: the first word of its path."""
+    return urlsplit(request.target).path.split("/")[1]
 
-    def do_POST(self) -> None:
-        """Answers one request."""
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = urlsplit(self.path).path
-        provider = path.split("/")[1]
-        wire = next((wire for end, wire in WIRES if path.endswith(end)), openai_chat.WIRE)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        try:
-            body = json.loads(raw)
-        except ValueError:
-            body = None
-        sound = body if isinstance(body, dict) else {}
-        failure = self.owner.take(Received(provider, self.path, headers, sound)) or _refusal(provider, path, headers, body)
-        if failure is None:
-            try:
-                self._answer(wire, wire.read(provider, path, sound))
-                return
-            except (BadRequest, AttributeError, KeyError, TypeError) as error:  # something else than the field's type
-                failure = Failure("bad_request", message=f"invalid request: {error}")
-        self._fail(wire, failure, seed_of(sound))
 
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+def _answer(exchange: Exchange, wire: Wire, asked: Asked) -> None:
+    found = answer(asked)
+    head = {wire.id_header: asked.ident("req_")} if wire.id_header else {}
+    if not asked.stream:
+        _send(exchange, 200, head, wire.whole(asked, found))
+        return
+    pieces = list(wire.events(asked, found))
+    exchange.send_chunked(200, {"Content-Type": wire.stream_type, **head}.items(), pieces)
 
-    def handle_one_request(self) -> None:
-        try:
-            super().handle_one_request()
-        except (ConnectionError, ValueError, OSError):  # the client is gone, or the test is over
-            self.close_connection = True
 
-    def _answer(self, wire: Wire, asked: Asked) -> None:
-        found = answer(asked)
-        head = {wire.id_header: asked.ident("req_")} if wire.id_header else {}
-        if not asked.stream:
-            self._send(200, head, wire.whole(asked, found))
-            return
-        pieces = list(wire.events(asked, found))
-        self.send_response_only(200)
-        for name, value in {"Content-Type": wire.stream_type, **head, "Transfer-Encoding": "chunked"}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        for piece in pieces:
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-            self.wfile.flush()
-        self.wfile.write(b"0\r\n\r\n")
-        self.wfile.flush()
+def _fail(exchange: Exchange, wire: Wire, failure: Failure, seed: str) -> None:
+    message = failure.message or _MESSAGES[failure.kind]
+    status, body = wire.failure(failure.kind, message, failure.wait)
+    asked = Asked("", "", seed, "", "", 0)
+    head = {wire.id_header: asked.ident("req_")} if wire.id_header else {}
+    if failure.wait is not None and wire is not gemini.WIRE:
+        head["Retry-After"] = f"{failure.wait:g}"
+    _send(exchange, status, head, body)
 
-    def _fail(self, wire: Wire, failure: Failure, seed: str) -> None:
-        message = failure.message or _MESSAGES[failure.kind]
-        status, body = wire.failure(failure.kind, message, failure.wait)
-        asked = Asked("", "", seed, "", "", 0)
-        head = {wire.id_header: asked.ident("req_")} if wire.id_header else {}
-        if failure.wait is not None and wire is not gemini.WIRE:
-            head["Retry-After"] = f"{failure.wait:g}"
-        self._send(status, head, body)
 
-    def _send(self, status: int, headers: Mapping[str, str], body: Any) -> None:
-        content = compact(body).encode()
-        self.send_response_only(status)
-        for name, value in {"Content-Type": "application/json", **headers, "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-        self.wfile.flush()
+def _send(exchange: Exchange, status: int, headers: Mapping[str, str], body: Any) -> None:
+    exchange.send_whole(status, {"Content-Type": "application/json", **headers}.items(), compact(body).encode())
 
 
 def _refusal(provider: str, path: str, headers: Mapping[str, str], body: Any) -> Failure | None:
@@ -231,26 +175,3 @@ def _refusal(provider: str, path: str, headers: Mapping[str, str], body: Any) ->
     if not isinstance(body, dict):
         return Failure("bad_request", message="We could not parse the JSON body of your request.")
     return None
-
-
-class _Server(ThreadingHTTPServer):
-    """Ends kept-alive connections with itself, so that no thread and no socket outlives it."""
-
-    daemon_threads = True
-    block_on_close = True
-
-    def __init__(self, *args: Any) -> None:
-        self._open: list[socket.socket] = []
-        super().__init__(*args)
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        connection, address = super().get_request()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._open.append(connection)
-        return connection, address
-
-    def end_connections(self) -> None:
-        """Closes what clients kept open."""
-        for connection in self._open:
-            with contextlib.suppress(OSError):  # closed already
-                connection.shutdown(socket.SHUT_RDWR)

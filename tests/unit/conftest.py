@@ -10,7 +10,7 @@ import pytest
 from insights.client import Client
 from insights.core.config import Settings
 
-from .loopback import Provider, serving
+from .loopback import Provider
 
 OPENAI_KEY = "test-key-of-openai"
 MISTRAL_KEY = "test-key-of-mistral"
@@ -50,5 +50,5 @@ def client(config_dir: Path, own_cache_dir: Path) -> Iterator[Client]:
 @pytest.fixture
 def provider() -> Iterator[Provider]:
     """A provider on 127.0.0.1."""
-    with serving() as found:
+    with Provider() as found:
         yield found

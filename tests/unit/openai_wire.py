@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from tests.unit.adapters.answers import sse
+
 PROMPT_TOKENS = 1000
 COMPLETION_TOKENS = 500
 
@@ -49,7 +51,7 @@ def answer(text: str | None = "Hello!", *, model: str = "test-model", finish: st
 
 def refusal(message: str, *, kind: str = "invalid_request_error", code: str | None = None) -> bytes:
     """An error's body."""
-    return encoded({"error": {"message": message, "type": kind, "param": None, "code": code}})
+    return encoded(_error(message, kind, code))
 
 
 def chunk(delta: dict[str, Any] | None, finish: str | None = None, counted: dict[str, Any] | None = None) -> bytes:
@@ -63,7 +65,7 @@ def chunk(delta: dict[str, Any] | None, finish: str | None = None, counted: dict
         "choices": choices,
         "usage": counted,
     }
-    return b"data: " + encoded(data) + b"\n\n"
+    return sse(data)
 
 
 DONE = b"data: [DONE]\n\n"
@@ -78,4 +80,8 @@ def events(texts: Iterable[str] = ("Hel", "lo!"), *, finish: str | None = "stop"
 
 def error_event(message: str, kind: str = "server_error") -> bytes:
     """An error in the middle of a stream."""
-    return b"data: " + refusal(message, kind=kind) + b"\n\n"
+    return sse(_error(message, kind))
+
+
+def _error(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}

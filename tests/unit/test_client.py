@@ -43,18 +43,18 @@ def test_an_answer(client: Client, provider: Provider, awaiting: bool) -> None:
     assert found.text == "Hello!"
     assert found.cost is not None
     assert found.cost.total == Decimal("0.006")
-    (asked,) = provider.asked
-    assert asked.path == "/chat/completions"
+    (asked,) = provider.received
+    assert asked.target == "/chat/completions"
     assert asked.headers["authorization"] == "Bearer key-of-the-call"
     assert asked.headers["content-type"] == "application/json"
-    assert asked.json == {"model": "test-model", "messages": [{"role": "user", "content": "Why?"}], "temperature": 0.5}
+    assert asked.body == {"model": "test-model", "messages": [{"role": "user", "content": "Why?"}], "temperature": 0.5}
 
 
 @both
 def test_a_key_of_the_environment_goes_to_no_other_host(client: Client, provider: Provider, awaiting: bool) -> None:
     provider.will(answer())
     ask(client, awaiting, MODEL, api_base=provider.url)
-    assert OPENAI_KEY not in str(provider.asked[0].headers)
+    assert OPENAI_KEY not in str(provider.received[0].headers)
 
 
 @both
@@ -74,7 +74,7 @@ def test_400_is_not_asked_twice(client: Client, provider: Provider, awaiting: bo
     with pytest.raises(BadRequestError, match="Invalid value") as raised:
         ask(client, awaiting, MODEL, api_base=provider.url, fallbacks=["openai/other"])
     assert raised.value.request_id == "req_1"
-    assert len(provider.asked) == 1
+    assert len(provider.received) == 1
 
 
 @both
@@ -90,8 +90,8 @@ def test_another_host_stands_in(client: Client, provider: Provider, awaiting: bo
         fallbacks=[{"model": "openai/other", "api_base": provider.url + "/two"}],
     )
     assert found.text == "stood in"
-    assert [asked.path for asked in provider.asked] == ["/one/chat/completions", "/two/chat/completions"]
-    assert provider.asked[1].json["model"] == "other"
+    assert [asked.target for asked in provider.received] == ["/one/chat/completions", "/two/chat/completions"]
+    assert provider.received[1].body["model"] == "other"
 
 
 @both
@@ -122,7 +122,7 @@ def test_the_second_call_is_from_the_cache(client: Client, provider: Provider, a
     first = ask(client, awaiting, MODEL, api_base=provider.url)
     second = ask(client, awaiting, MODEL, api_base=provider.url)
     assert (first.cached, second.cached) == (False, True)
-    assert len(provider.asked) == 1
+    assert len(provider.received) == 1
 
 
 @both
@@ -134,7 +134,7 @@ def test_timeout(client: Client, provider: Provider, awaiting: bool) -> None:
             ask(client, awaiting, MODEL, api_base=provider.url, timeout=0.3)
     finally:
         release.set()
-    assert len(provider.asked) == 1
+    assert len(provider.received) == 1
 
 
 @both
@@ -186,7 +186,7 @@ def test_a_stream_falls_back_before_its_first_content(client: Client, provider: 
     other = {"model": "openai/other", "api_base": provider.url}
     read = Read().run(client, awaiting, MODEL, api_base=provider.url, num_retries=0, fallbacks=[other])
     assert read.text == "stood in"
-    assert len(provider.asked) == 2
+    assert len(provider.received) == 2
 
 
 @both
@@ -196,7 +196,7 @@ def test_a_stream_cut_after_its_first_content(client: Client, provider: Provider
     with pytest.raises(TruncatedStreamError) as raised:
         read.run(client, awaiting, MODEL, api_base=provider.url, fallbacks=["openai/other"])
     assert (raised.value.partial, read.text) == ("Hel", "Hel")
-    assert len(provider.asked) == 1
+    assert len(provider.received) == 1
 
 
 @both
@@ -235,7 +235,7 @@ def test_a_stored_stream_serves_a_plain_call_and_the_other_way_round(
     assert read.text == "two"
     assert read.response is not None
     assert read.response.cached
-    assert len(provider.asked) == 2
+    assert len(provider.received) == 2
 
 
 # ---------------------------------------------------------------- from arguments to a plan
@@ -271,8 +271,8 @@ def test_a_misspelt_parameter(client: Client, awaiting: bool) -> None:
 def test_extra_body_and_headers_arrive(client: Client, provider: Provider) -> None:
     provider.will(answer())
     client.completion(MODEL, "Hi", api_base=provider.url, extra_body={"house_rule": {"a": 1}}, extra_headers={"X-Team": "blue"})
-    assert provider.asked[0].json["house_rule"] == {"a": 1}
-    assert provider.asked[0].headers["x-team"] == "blue"
+    assert provider.received[0].body["house_rule"] == {"a": 1}
+    assert provider.received[0].headers["x-team"] == "blue"
 
 
 def test_the_module_level_functions(
@@ -298,7 +298,7 @@ def test_the_environment_is_read_at_each_call(provider: Provider, monkeypatch: p
     own.completion(MODEL, "Hi")
     monkeypatch.setenv("OPENAI_API_KEY", "key-number-two")
     own.completion(MODEL, "Hi")
-    assert [a.headers["authorization"] for a in provider.asked] == ["Bearer key-number-one", "Bearer key-number-two"]
+    assert [a.headers["authorization"] for a in provider.received] == ["Bearer key-number-one", "Bearer key-number-two"]
 
 
 def test_drop_params_of_the_settings(client: Client, provider: Provider, config_dir: Path) -> None:
@@ -307,7 +307,7 @@ def test_drop_params_of_the_settings(client: Client, provider: Provider, config_
     dropping = Client(drop_params=True, cache=False, config_dir=config_dir)
     provider.will(answer())
     dropping.completion("mistral/m", "Hi", api_base=provider.url, logit_bias={"1": 1})
-    assert "logit_bias" not in provider.asked[0].json
+    assert "logit_bias" not in provider.received[0].body
     with pytest.raises(UnsupportedParamsError):
         dropping.completion("mistral/m", "Hi", api_base=provider.url, logit_bias={"1": 1}, drop_params=False)
 

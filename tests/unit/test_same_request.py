@@ -158,7 +158,7 @@ def test_the_same_bytes_of_tool_calls_alone(client: Client, provider: Provider, 
         provider.will(body)
         messages = [{"role": "user", "content": TEXT}, message, RESULT]
         client.completion(model, messages, api_base=provider.url, api_key="k", cache=False, max_tokens=100, tools=[TOOL])
-    assert len({asked.body for asked in provider.asked}) == 1
+    assert len({asked.content for asked in provider.received}) == 1
 
 
 def test_fields_of_parts_that_are_none_are_left_out() -> None:
@@ -188,9 +188,10 @@ def test_the_same_bytes_of_a_prompt(client: Client, provider: Provider, model: s
     for form in forms:
         provider.will(body)
         client.completion(model, form, api_base=provider.url, api_key="k", cache=False, max_tokens=100)
-    assert len(provider.asked) == len(forms)
-    assert {(asked.path, asked.body) for asked in provider.asked} == {(provider.asked[0].path, provider.asked[0].body)}
-    assert TEXT.encode() in provider.asked[0].body
+    assert len(provider.received) == len(forms)
+    first = provider.received[0]
+    assert {(asked.target, asked.content) for asked in provider.received} == {(first.target, first.content)}
+    assert TEXT.encode() in first.content
 
 
 @pytest.mark.parametrize(("model", "body"), WIRES)
@@ -200,9 +201,9 @@ def test_the_same_bytes_of_a_conversation(client: Client, provider: Provider, mo
         client.completion(
             model, conversation(name), api_base=provider.url, api_key="k", cache=False, max_tokens=100, tools=[TOOL]
         )
-    assert len({asked.body for asked in provider.asked}) == 1
+    assert len({asked.content for asked in provider.received}) == 1
     for words in ("Grüße", ASSISTANT, "Paris", "rain"):
-        assert words in str(provider.asked[0].json)
+        assert words in str(provider.received[0].body)
 
 
 def test_any_form_is_answered_from_the_cache(client: Client, provider: Provider) -> None:
@@ -226,7 +227,7 @@ def test_tools_as_schema_and_as_function(client: Client, provider: Provider) -> 
     for tool in (schema, weather):
         provider.will(answer())
         client.completion("openai/test-model", TEXT, api_base=provider.url, cache=False, tools=[tool])
-    assert provider.asked[0].json == provider.asked[1].json
+    assert provider.received[0].body == provider.received[1].body
 
 
 def test_what_a_caller_gave_is_left_alone(client: Client, provider: Provider) -> None:

@@ -142,7 +142,7 @@ def test_headers_that_http_does_not_have(canary: Client, provider: Provider, awa
     with pytest.raises(InsightsError) as raised:
         ask(canary, awaiting, MODEL, PROMPT, api_base=provider.url, api_key=KEY, extra_headers=headers, num_retries=0)
     shows_nothing(raised.value)
-    assert provider.asked == []
+    assert provider.received == []
 
 
 @both
@@ -154,7 +154,7 @@ def test_a_key_that_no_header_can_carry(canary: Client, provider: Provider, awai
         assert "canary" not in text
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__ or raised.value.__context__ is None
-    assert provider.asked == []
+    assert provider.received == []
 
 
 def test_settings_in_a_traceback(canary: Client) -> None:

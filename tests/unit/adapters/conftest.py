@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.adapters.loopback import Loopback, serving
+from tests.unit.adapters.loopback import Loopback
 
 
 @pytest.fixture(scope="session")
 def running() -> Iterator[Loopback]:
-    with serving() as server:
+    with Loopback() as server:
         yield server
 
 

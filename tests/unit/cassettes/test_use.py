@@ -20,7 +20,7 @@ from insights.core.config import Settings
 from insights.core.errors import BadRequestError, CassetteError, CassetteMissingError, MissingKeyError, RateLimitError
 from tests.unit.both import Read, ask, both
 from tests.unit.conftest import OPENAI_KEY
-from tests.unit.loopback import Provider, serving
+from tests.unit.loopback import Provider
 from tests.unit.openai_wire import ROLE, answer, chunk, events, refusal
 
 MODEL = "openai/test-model"
@@ -49,7 +49,7 @@ def test_recorded_and_replayed(client: Client, keyless: Client, provider: Provid
         assert cassette.play_count == 1
     assert (found.text, found.cached, found.trace.cache) == ("Hello!", False, "off: inside a cassette")
     assert found.cost is not None
-    assert len(provider.asked) == 1
+    assert len(provider.received) == 1
     assert OPENAI_KEY not in path.read_text()
     assert provider.url not in path.read_text()
 
@@ -180,7 +180,7 @@ def test_no_network_while_replaying(client: Client, provider: Provider, tmp_path
     record(path, client, provider)
     with use_cassette(path), contextlib.suppress(CassetteMissingError):
         client.completion(MODEL, "Hi", api_base=provider.url)  # a host that is not in it
-    assert len(provider.asked) == 1
+    assert len(provider.received) == 1
 
 
 def test_a_key_is_needed_for_recording(keyless: Client, tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_a_cassette_that_is_not_there(tmp_path: Path) -> None:
 
 def test_through_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("insights.client._default", None)
-    with serving() as provider:
+    with Provider() as provider:
         provider.will(answer("Hello!"))
         with insights.use_cassette(tmp_path / "c.yaml", "record", hosts={provider.url: HOME}):
             insights.completion("openai/gpt-4.1", "Hi", api_base=provider.url)

@@ -39,7 +39,7 @@ def test_vcrpy_replays_ours(keyless: Client, provider: Provider, tmp_path: Path)
     assert found.status_code == 200
     assert found.headers["content-type"] == "application/json"
     assert found.json()["choices"][0]["message"]["content"] == "Grüße 🙂"
-    assert len(provider.asked) == 1
+    assert len(provider.received) == 1
 
 
 def test_vcrpy_replays_our_streams(keyless: Client, provider: Provider, tmp_path: Path) -> None:
@@ -68,4 +68,4 @@ def test_we_replay_vcrpys(keyless: Client, provider: Provider, tmp_path: Path, c
     with use_cassette(path) as cassette:
         assert keyless.completion(MODEL, "Hi", api_base=provider.url).text == "Grüße 🙂"
         assert cassette.play_count == 1
-    assert len(provider.asked) == 1
+    assert len(provider.received) == 1

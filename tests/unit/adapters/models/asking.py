@@ -7,8 +7,9 @@ from typing import Any
 
 import insights
 from insights.core.types import ModelResponse
+from tests.loopback import Received
 from tests.unit.adapters.answers import family, sse
-from tests.unit.adapters.loopback import Answer, Loopback, Received, as_json, streamed
+from tests.unit.adapters.loopback import Answer, Loopback, as_json, streamed
 
 KEY = "key-0123456789"
 

@@ -23,8 +23,9 @@ from insights.adapters.models.http import SyncPerformer
 from insights.adapters.models.vertex import VertexAdapter
 from insights.core.effects import Flow, WireCall, drive
 from insights.core.errors import AuthenticationError, ConfigError, MissingKeyError
+from tests.loopback import Received
 from tests.unit.adapters.answers import Converse, Gemini, OpenAIChat
-from tests.unit.adapters.loopback import Loopback, Received, as_json
+from tests.unit.adapters.loopback import Loopback, as_json
 from tests.unit.adapters.models.asking import missing, response
 
 GEMINI_MODEL = "gemini-3.5-flash"

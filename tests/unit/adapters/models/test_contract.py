@@ -24,8 +24,9 @@ from insights.core.errors import (
     RateLimitError,
     UnsupportedParamsError,
 )
+from tests.loopback import Received
 from tests.unit.adapters.answers import ARGUMENTS, COMPLETION, ERROR_TEXT, PROMPT, TEXT, TOOL, family
-from tests.unit.adapters.loopback import Answer, Loopback, Received, serving
+from tests.unit.adapters.loopback import Answer, Loopback
 from tests.unit.adapters.models.houses import (
     CONFIGS,
     PROVIDERS,
@@ -280,7 +281,7 @@ def test_one_request_an_attempt(provider: str, awaiting: bool, at_home: House) -
 @both_ways
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_redirect_is_not_followed(provider: str, awaiting: bool, stream: bool, at_home: House) -> None:
-    with serving() as elsewhere:
+    with Loopback() as elsewhere:
         elsewhere.says(family(provider).text())
         at_home.server.says(Answer(status=307, headers={"location": f"{elsewhere.url}/v1/chat/completions"}))
         with pytest.raises(APIError, match="redirect"):
