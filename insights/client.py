@@ -14,7 +14,7 @@ from insights.core import intercept
 from insights.core.config import Settings
 from insights.core.effects import Flow, adrive, drive
 from insights.core.errors import BadRequestError
-from insights.core.request import ChatRequest, build_request
+from insights.core.request import OPENAI_PARAMS, ChatRequest, build_request
 from insights.explain import RouteExplanation, explain
 from insights.flow import Candidate, Plan, call
 from insights.routing.fallback import Fallbacks, given_chain, read_fallbacks
@@ -104,6 +104,10 @@ class Client:
     def explain_route(self, model: str, **options: Any) -> RouteExplanation:
         """Where a model name leads. See `insights.explain_route`."""
         route = self._route(model)
+        known = (*_PLACE_OPTIONS, *ModelFactory.adapter_class(Provider(route.provider)).options)
+        for name in options:
+            if name not in known:
+                raise BadRequestError(f"explain_route has no {name!r}", hint=f"for this model it takes {', '.join(known)}")
         return explain(route, self._adapter(route.model_id, route.provider, options), self.settings)
 
     # ------------------------------------------------------------ from arguments to a plan
@@ -116,6 +120,8 @@ class Client:
     def _plan(self, model: str, messages: Any, stream: bool, params: dict[str, Any]) -> Plan:
         options = {name: params.pop(name, None) for name in _PLAN_OPTIONS}
         place: dict[str, Any] = {name: params.pop(name) for name in _PLACE_OPTIONS if name in params}
+        if not isinstance(place.get("api_base"), str | None):
+            raise BadRequestError(f"api_base must be a URL, got {type(place['api_base']).__name__}")
         extra = {name: params.pop(name, None) for name in ("extra_body", "extra_headers")}
         route = self._route(model)
         own = ModelFactory.adapter_class(Provider(route.provider)).options
@@ -163,18 +169,24 @@ class Client:
         for key in more:
             if key in _PLAN_OPTIONS:
                 raise BadRequestError(f"{key} is for the whole call, not for one fallback", hint=f"pass {key}= to the call")
-        changed = replace(request, model=name)
+        foreign = self._foreign(request, provider)
+        changed = replace(request, model=name, params={n: v for n, v in request.params.items() if n not in foreign})
         if more:
             changed = build_request(
                 name,
                 more.pop("messages", request.messages),
-                {**request.params, **more},
+                {**changed.params, **more},
                 stream=request.stream,
                 extra_body=request.extra_body,
                 extra_headers=request.extra_headers,
             )
             changed = replace(changed, parse_as=changed.parse_as if "response_format" in more else request.parse_as)
         return self._candidate(name, changed, {**options, **own})
+
+    def _foreign(self, request: ChatRequest, provider: str) -> set[str]:
+        """Parameters of the first provider's own, which mean nothing to another."""
+        first = ModelFactory.adapter_class(Provider(ROUTER.find(request.model, self._catalog).provider)).native_params
+        return set(first) - set(ModelFactory.adapter_class(Provider(provider)).native_params) - OPENAI_PARAMS
 
     def _adapter(self, model_id: str, provider: str, options: Mapping[str, Any]) -> Any:
         taken = {name: value for name, value in options.items() if name in _PLACE_OPTIONS and value is not None}

@@ -63,12 +63,10 @@ def explain(route: Route, model: LiteLLMChatModel, settings: Settings) -> RouteE
     url = ""
     try:
         where = endpoint(config, settings, base=model.base, api_key=model._api_key, required=model.key_required)
-        lane = model.lane(ChatRequest(model=model.model_id, messages=[]))
-        url = lane.url(where.base, False)
     except InsightsError as error:
         problem = error.message
-        with contextlib.suppress(InsightsError):
-            url = model.url(model.base, False)
+    with contextlib.suppress(InsightsError):
+        url = model.lane(ChatRequest(model=model.model_id, messages=[])).url(model.base, False)
     return RouteExplanation(
         model=model.upstream,
         provider=model.provider,

@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from insights.adapters.models import transport
 from insights.cache.key import cache_key, key_fields
 from insights.cache.store import Store, pack, unpack
 from insights.catalog.pricing import price_of
-from insights.core.effects import Emit, FlowGenerator, Opened, Sleep
+from insights.core.effects import Blocking, Emit, FlowGenerator, Opened, Sleep
 from insights.core.errors import (
     AllModelsFailedError,
     APIError,
@@ -28,6 +29,7 @@ from insights.core.errors import (
     InsightsError,
     MissingKeyError,
     Timeout,
+    UnsupportedParamsError,
 )
 from insights.core.request import ChatRequest
 from insights.routing.fallback import Fallbacks, moves_on
@@ -106,7 +108,8 @@ def call(plan: Plan) -> FlowGenerator[ModelResponse]:
                 state.failures.append(error)
                 queue = _following(state, error, queue)
                 if not queue:
-                    raise _final(state) from None
+                    final = _final(state)
+                    raise final from final.__cause__
                 if state.trace.attempts and state.trace.attempts[-1].decision == "stop":
                     state.trace.attempts[-1].decision = "next"
     except InsightsError as error:
@@ -123,7 +126,8 @@ def _following(state: _State, error: InsightsError, queue: list[Candidate]) -> l
         return [state.plan.add(name) for name in state.plan.fallbacks.because_of(error) if name not in state.tried]
     if isinstance(error, MissingKeyError) or (isinstance(error, APIError) and moves_on(error)):
         return queue
-    return queue if isinstance(error, ConfigError) and len(state.failures) > 1 else []
+    # A stand-in that can't serve the request, or isn't set up, is passed over; the model asked for is the caller's to mend.
+    return queue if isinstance(error, ConfigError | UnsupportedParamsError) and len(state.failures) > 1 else []
 
 
 def _final(state: _State) -> InsightsError:
@@ -141,15 +145,10 @@ def _candidate(state: _State, candidate: Candidate) -> FlowGenerator[ModelRespon
     model = candidate.make()
     request = candidate.request
     key = _key(plan, model, request)
-    if key is not None and plan.store is not None and plan.read_cache:
-        stored = plan.store.get(key)
-        data = None if stored is None else unpack(stored)
-        known = None if data is None else _hit(data, request)
-        if known is not None:
-            state.trace.cache = "hit"
-            yield from _replayed(known, request)
-            return known
-        state.trace.cache = "miss: no answer is stored for this request"
+    known = _known(state, key, request)
+    if known is not None:
+        yield from _replayed(known, request)
+        return known
     if plan.only_cache:
         raise CacheMissError(
             f"no answer is stored for this request to {model.provider}/{model.upstream}",
@@ -160,6 +159,11 @@ def _candidate(state: _State, candidate: Candidate) -> FlowGenerator[ModelRespon
     except MissingKeyError as error:
         _skipped(state, model, error)
         raise
+    if not transport.loaded():
+        # Once in a process, seconds: litellm's import is nothing that a provider should be blamed for.
+        begun = plan.clock()
+        yield Blocking(transport.load)
+        state.started += plan.clock() - begun
     number = 0
     while True:
         number += 1
@@ -181,9 +185,9 @@ def _candidate(state: _State, candidate: Candidate) -> FlowGenerator[ModelRespon
             attempt.duration = plan.clock() - begun
             attempt.status_code = 200
             _finish(found, model, request)
-            state.trace.notes.extend(found.trace.notes)
             if key is not None and plan.store is not None and storable(found):
-                plan.store.set(key, pack(found.model_dump_json(exclude={"trace"})))
+                _keep(plan.store, key, found, where)
+            state.trace.notes.extend(found.trace.notes)
             return found
         yield Sleep(wait)
         state.trace.attempts[-1].waited = wait
@@ -249,11 +253,36 @@ def storable(found: ModelResponse) -> bool:
     )
 
 
+def _known(state: _State, key: str | None, request: ChatRequest) -> ModelResponse | None:
+    """The stored answer, if there is one and the call allows it."""
+    store = state.plan.store
+    if key is None or store is None or not state.plan.read_cache:
+        return None
+    stored = store.get(key)
+    data = None if stored is None else unpack(stored)
+    found = None if data is None else _hit(data, request)
+    state.trace.cache = "miss: no answer is stored for this request" if found is None else "hit"
+    return found
+
+
+def _keep(store: Store, key: str, found: ModelResponse, where: Endpoint) -> None:
+    """Stores an answer, unless it holds the key (a model repeated it) or what JSON can't say (half a character)."""
+    try:
+        answer = found.model_dump_json(exclude={"trace"})
+        value = pack(answer)
+    except ValueError:
+        found.trace.notes.append("not cached: the answer holds characters that can't be stored")
+        return
+    if where.key is None or where.key.get_secret_value() not in answer:
+        store.set(key, value)
+
+
 def _finish(found: ModelResponse, model: LiteLLMChatModel, request: ChatRequest) -> None:
     found._parse_as = request.parse_as
     info = model.info
     if found.usage is not None and info is not None:
-        found.cost = price_of(info, found.usage)
+        tier = found.get("service_tier") or request.params.get("service_tier")
+        found.cost = price_of(info, found.usage, str(tier) if tier else None)
     if found.usage is None:
         found.trace.notes.append(f"{model.provider} reported no usage, so the cost is unknown")
     elif found.cost is None:

@@ -6,6 +6,7 @@ any file that a row names. This one keeps everything in the database, refuses ev
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -110,11 +111,12 @@ class DiskStore:
     def _give_up(self, error: Exception) -> None:
         if not self._broken:
             self._broken = True
-            warnings.warn(
-                f"insights answers without its cache: {self._directory}: {type(error).__name__}: {error}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            with contextlib.suppress(RuntimeWarning):  # where warnings are errors: a fault of the cache costs no call
+                warnings.warn(
+                    f"insights answers without its cache: {self._directory}: {type(error).__name__}: {error}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
     def close(self) -> None:
         """Closes the database; the next use opens it again."""

@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from insights.catalog.loader import yaml_loader
 from insights.core.effects import WireCall
 from insights.core.errors import CassetteError
 from insights.core.intercept import Recorded
-from insights.core.redact import redact
+from insights.core.redact import SecretStr, redact
 
 # What a replay needs of a response's head. Everything else may name accounts, sessions or machines.
 KEPT_HEADERS: Final = ("content-type", "retry-after", "retry-after-ms", "x-request-id", "request-id", "x-should-retry")
@@ -113,8 +113,13 @@ def _cut(body: bytes, lengths: Any) -> list[bytes]:
     return pieces
 
 
-def write_cassette(path: Path, interactions: Sequence[Interaction], recorded_from: Mapping[str, str]) -> None:
+def write_cassette(
+    path: Path, interactions: Sequence[Interaction], recorded_from: Mapping[str, str], secrets: Iterable[SecretStr] = ()
+) -> None:
     """Writes a cassette in one step.
+
+    Args:
+        secrets: the keys the recorded calls were made with, whatever their shape.
 
     Raises:
         CassetteError: a key would be in it; the old file is kept.
@@ -131,12 +136,15 @@ def write_cassette(path: Path, interactions: Sequence[Interaction], recorded_fro
     text = yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120)
     # Bytes that aren't text stand in the file as base64, which hides a key from a look at the file alone.
     binary = [body.decode("latin-1") for item in interactions for body in (item.body, b"".join(item.response.pieces))]
-    if any(redact(part) != part for part in (text, *binary)):
+    if any(redact(part, *secrets) != part for part in (text, *binary)):
         raise CassetteError(
             f"{path}: not written: something in it has the shape of a key", hint="take the key out of the request"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise CassetteError(f"{path}: can't be written: {error.strerror}", hint="choose another path") from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)

@@ -17,6 +17,7 @@ from insights.core import intercept
 from insights.core.effects import WireCall
 from insights.core.errors import BadRequestError, CassetteMissingError
 from insights.core.intercept import Recorded
+from insights.core.redact import SecretStr
 
 MODES: Final = ("replay", "record")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,6 +36,7 @@ class Cassette:
         self.interactions: list[Interaction] = [] if self.recording else read_cassette(path)
         self._played = [False] * len(self.interactions)
         self._lock = threading.Lock()
+        self._secrets: set[SecretStr] = set()
 
     @property
     def play_count(self) -> int:
@@ -60,6 +62,8 @@ class Cassette:
     def record(self, call: WireCall, response: Recorded) -> None:
         """Keeps a response."""
         with self._lock:
+            if call.secret is not None:
+                self._secrets.add(call.secret)
             self.interactions.append(Interaction(call.method, self._public(call.url), call.content, response))
 
     def _public(self, url: str) -> str:
@@ -75,7 +79,7 @@ class Cassette:
         Raises:
             CassetteError: something in it has the shape of a key; nothing is written.
         """
-        write_cassette(self.path, self.interactions, self._recorded_from)
+        write_cassette(self.path, self.interactions, self._recorded_from, self._secrets)
 
 
 class use_cassette:
@@ -132,6 +136,25 @@ class use_cassette:
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: F) -> F:
+        if isinstance(function, type):
+            raise TypeError("use_cassette decorates functions, not classes")
+        if inspect.isasyncgenfunction(function):
+
+            @functools.wraps(function)
+            async def inside_async_generator(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    async for item in function(*args, **kwargs):
+                        yield item
+
+            return inside_async_generator  # type: ignore[return-value]
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def inside_generator(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return (yield from function(*args, **kwargs))
+
+            return inside_generator  # type: ignore[return-value]
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)

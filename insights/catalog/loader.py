@@ -213,7 +213,7 @@ class Catalog:
             return [shipped_directory()]
         if not own.is_dir():
             raise ConfigError("the configuration directory doesn't exist", file=str(own), hint="correct INSIGHTS_CONFIG_DIR")
-        return [shipped_directory(), own / "providers" if (own / "providers").is_dir() else own]
+        return [shipped_directory(), own, own / "providers"]
 
     def files(self, name: str) -> list[Path]:
         """The files called `name`.yaml that exist, in order of precedence; later ones win."""

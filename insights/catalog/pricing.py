@@ -6,6 +6,7 @@ By the convention of `Usage`, cached and cache-write tokens are contained in `pr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
 _THOUSAND = Decimal(1000)
 
 
-def price_of(info: ModelInfo, usage: Usage) -> Cost | None:
+# OpenAI's and Google's service tiers with prices of their own; "auto", "default" and "standard" are the ordinary ones.
+TIERS = ("flex", "priority", "batch")
+
+
+def price_of(info: ModelInfo, usage: Usage, service_tier: str | None = None) -> Cost | None:
     """What `usage` costs at the prices of `info`, in USD.
+
+    Args:
+        info: the catalogue's row.
+        usage: the tokens, by OpenAI's convention.
+        service_tier: the tier that served the request, as the answer says.
 
     Returns:
         The cost, or None where a price that is needed isn't known: an unknown price is never counted as 0.
@@ -29,6 +39,8 @@ def price_of(info: ModelInfo, usage: Usage) -> Cost | None:
     for tier in info.tiers:
         if usage.prompt_tokens > tier.above:
             prices = tier.prices
+    if service_tier in TIERS:
+        prices = _of_tier(prices, str(service_tier))
     if "cost_input_per_1k" not in prices or "cost_output_per_1k" not in prices:
         return None
 
@@ -58,3 +70,14 @@ def price_of(info: ModelInfo, usage: Usage) -> Cost | None:
     checked = info.checked.isoformat() if info.checked else None
     about = {"total": sum(buckets.values(), Decimal(0)), "price_source": info.source, "price_date": checked}
     return Cost.model_validate({**buckets, **about})
+
+
+def _of_tier(prices: Mapping[str, Decimal], tier: str) -> Mapping[str, Decimal]:
+    """The prices of a service tier. Where it has none for input or output, they are unknown: not the ordinary ones."""
+    own = {
+        f"cost_{part}_per_1k": prices[name]
+        for part in ("input", "output", "cached_input")
+        if (name := f"cost_{tier}_{part}_per_1k") in prices
+    }
+    ordinary = ("cost_input_per_1k", "cost_output_per_1k", "cost_cached_input_per_1k")
+    return {**{name: value for name, value in prices.items() if name not in ordinary}, **own}

@@ -86,7 +86,7 @@ class Settings:
             "drop_params": drop_params,
         }
         for name, value in keys.items():
-            if not name.isupper():
+            if not name.isupper() or not name.endswith(("_API_KEY", "_TOKEN", "_BEDROCK")):
                 raise ConfigError(
                     f"Settings has no {name!r}", hint="settings are " + ", ".join(given) + " and {PROVIDER}_API_KEY"
                 )
@@ -167,9 +167,10 @@ class Settings:
         return self._flag("drop_params", default=False)
 
     def _flag(self, name: str, *, default: bool) -> bool:
-        if name in self._given:
+        if isinstance(self._given.get(name), bool | int):
             return bool(self._given[name])
-        text = (self.variable(variable := f"INSIGHTS_{name.upper()}") or "").lower()
+        variable = f"INSIGHTS_{name.upper()}"
+        text = str(self._given.get(name) or self.variable(variable) or "").lower()
         if text and text not in _TRUE | _FALSE:
             raise ConfigError(f"{variable}={text!r} is neither yes nor no", hint=f"set {variable}=1 or {variable}=0")
         return text in _TRUE if text else default

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from insights.core.redact import SecretStr
     from insights.core.types import Chunk
 
 T = TypeVar("T")
@@ -46,6 +47,8 @@ class WireCall:
     method: str = "POST"
     provider: str = ""
     model: str = ""
+    secret: SecretStr | None = field(default=None, repr=False)
+    """The key the call carries, for those who write something down: it must not be in it."""
 
 
 @dataclass(frozen=True, slots=True)

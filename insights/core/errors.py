@@ -165,6 +165,8 @@ class UnknownModelError(NotFoundError):
 class BadRequestError(APIError):
     """The request can't be served as it is; sending it again does not help."""
 
+    default_hint = "change the request as the message says; sending it again does not help"
+
 
 class UnsupportedParamsError(BadRequestError):
     """The provider can't do what a parameter asks. Nothing was sent. `params` names the parameters."""
@@ -181,9 +183,13 @@ class ContextWindowExceededError(BadRequestError):
 class ContentPolicyViolationError(BadRequestError):
     """The provider refused the request on grounds of content."""
 
+    default_hint = "change the messages, or name other models under content_policy in fallback.yaml"
+
 
 class RateLimitError(APIError):
     """Too many requests or tokens for now; `retry_after` in seconds where the provider gave it."""
+
+    default_hint = "wait (retry_after says how long), raise num_retries= and timeout=, or pass fallbacks=[...]"
 
     default_retryable = True
 
@@ -202,17 +208,22 @@ class Timeout(APIError):
     """
 
     default_retryable = True
+    default_hint = "raise timeout= (seconds), or pass fallbacks=[...]"
     partial: str = ""
 
 
 class APIConnectionError(APIError):
     """No connection to the provider, or it broke before the answer was whole."""
 
+    default_hint = "check the network, proxies and api_base; explain_route(model) names the host"
+
     default_retryable = True
 
 
 class InternalServerError(APIError):
     """The provider failed (5xx)."""
+
+    default_hint = "try again later, or pass fallbacks=[...]"
 
     default_retryable = True
 
@@ -224,6 +235,8 @@ class ServiceUnavailableError(InternalServerError):
 class APIResponseValidationError(APIError):
     """The answer isn't what the provider's format promises: not JSON, no choices, wrong types."""
 
+    default_hint = "try again; if it stays so, check that api_base is an API of this provider's kind"
+
     default_retryable = True
 
 
@@ -233,6 +246,8 @@ class EmptyResponseError(APIResponseValidationError):
 
 class TruncatedStreamError(APIError):
     """A stream ended before the provider said it was done. `partial` is the text received so far."""
+
+    default_hint = "ask again; error.partial is the text so far"
 
     default_retryable = True
     partial: str = ""

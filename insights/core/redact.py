@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
+
+from insights.core.errors import BadRequestError
 
 MASK: Final = "**********"
 
@@ -73,9 +75,12 @@ class SecretStr:
         raise TypeError("a SecretStr is not pickled: the key would lie in the pickle as plain text")
 
 
-def secret(value: str | SecretStr | None) -> SecretStr | None:
+def secret(value: Any) -> SecretStr | None:
     """`value` as a SecretStr; None and the empty string give None, white space around a pasted key is dropped."""
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    reveal = getattr(value, "get_secret_value", None)  # pydantic's SecretStr has it too
+    text = reveal() if callable(reveal) else value
+    if text is not None and not isinstance(text, str):
+        raise BadRequestError(f"a key must be a text, got {type(text).__name__}")
     text = (text or "").strip()
     return SecretStr(text) if text else None
 

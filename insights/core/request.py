@@ -24,6 +24,19 @@ OPENAI_PARAMS: Final = frozenset(
     top_logprobs top_p user verbosity web_search_options""".split()
 )
 
+# Names other libraries have for arguments of `completion`; sent on, they would be fields of the body.
+MEANT: Final[Mapping[str, str]] = {
+    "base_url": "api_base",
+    "default_headers": "extra_headers",
+    "headers": "extra_headers",
+    "max_retries": "num_retries",
+    "model_name": "model",
+    "request_timeout": "timeout",
+}
+
+# Parameters that several providers have and OpenAI doesn't: to a provider without them they are no misspelling.
+ELSEWHERE: Final = frozenset({"top_k", "min_p", "repetition_penalty"})
+
 # Values that ask for nothing but the provider's default by OpenAI's reference: leaving such a parameter out keeps the
 # request's meaning, so no provider needs to support it.
 NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {
@@ -97,6 +110,7 @@ def build_request(
         BadRequestError: something that isn't JSON, or isn't a message.
     """
     given = {name: value for name, value in params.items() if value is not None}
+    _mapping(given.get("stream_options"), "stream_options")
     parse_as: Any = None
     if "response_format" in given:
         from insights.core.schemas import response_format
@@ -111,10 +125,16 @@ def build_request(
         messages=normal_messages(messages),
         params={name: plain(value, name) for name, value in given.items()},
         stream=bool(stream),
-        extra_body=plain(dict(extra_body or {}), "extra_body"),
-        extra_headers={str(name): str(value) for name, value in (extra_headers or {}).items()},
+        extra_body=plain(_mapping(extra_body, "extra_body"), "extra_body"),
+        extra_headers={str(n): str(v) for n, v in _mapping(extra_headers, "extra_headers").items() if v is not None},
         parse_as=parse_as,
     )
+
+
+def _mapping(value: Any, name: str) -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise BadRequestError(f"{name} must be a dict, got {type(value).__name__}")
+    return value or {}
 
 
 def as_list(value: Any, name: str) -> list[Any]:
@@ -151,8 +171,24 @@ def _message(item: Any, index: int) -> dict[str, Any]:
             hint="a message is {'role': 'user', 'content': '...'}",
         )
     if not isinstance(item.get("role"), str):
-        raise BadRequestError(f"messages[{index}] has no 'role'", hint="roles are system, developer, user, assistant, tool")
-    data: dict[str, Any] = plain(item, f"messages[{index}]")
+        whole = "choices" in item or "message" in item
+        raise BadRequestError(
+            f"messages[{index}] has no 'role'",
+            hint="of an answer r, append r.choices[0].message"
+            if whole
+            else "roles are system, developer, user, assistant, tool",
+        )
+    try:
+        data: dict[str, Any] = plain(item, f"messages[{index}]")
+    except RecursionError:
+        raise BadRequestError(f"messages[{index}] contains itself, or is nested too deeply") from None
+    content = data.get("content")
+    parts_right = isinstance(content, list) and content and all(isinstance(part, dict) for part in content)
+    if not (content is None or isinstance(content, str) or parts_right):
+        raise BadRequestError(
+            f"messages[{index}]: content must be a text or a list of parts",
+            hint="a part is {'type': 'text', 'text': '...'} or {'type': 'image_url', 'image_url': {'url': '...'}}",
+        )
     # None says "not there"; only an assistant's empty content is spelled out, because OpenAI wants the key with tool calls.
     return {name: value for name, value in data.items() if value is not None or name == "content"}
 
@@ -174,7 +210,7 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, (set, frozenset)):
-        return sorted(plain(item, where) for item in value)
+        return sorted((plain(item, where) for item in value), key=canonical_json)
     dump: Callable[..., Any] | None = getattr(value, "model_dump", None)
     if callable(dump):
         return plain(dump(mode="json", exclude_none=True), where)
@@ -195,16 +231,22 @@ def check_names(names: Iterable[str], native: Iterable[str], provider: str, opti
     Raises:
         UnsupportedParamsError: naming the parameter and the nearest right one.
     """
-    known = OPENAI_PARAMS | frozenset(native)
+    known = OPENAI_PARAMS | ELSEWHERE | frozenset(native)
     for name in names:
         if name in known:
             continue
+        if name in MEANT:
+            raise _no_such(name, provider, MEANT[name])
         near = difflib.get_close_matches(name, sorted(known | frozenset(options)), n=1, cutoff=0.75)
         if near:
-            error = UnsupportedParamsError(
-                f"there is no parameter {name!r}",
-                provider=provider,
-                hint=f"did you mean {near[0]!r}? A parameter of {provider}'s own may also go in extra_body",
-            )
-            error.params = (name,)
-            raise error
+            raise _no_such(name, provider, near[0])
+
+
+def _no_such(name: str, provider: str, meant: str) -> UnsupportedParamsError:
+    error = UnsupportedParamsError(
+        f"there is no parameter {name!r}",
+        provider=provider,
+        hint=f"did you mean {meant!r}? A parameter of {provider}'s own may also go in extra_body",
+    )
+    error.params = (name,)
+    return error

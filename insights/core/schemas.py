@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from insights.core.errors import BadRequestError
 
@@ -17,9 +18,13 @@ def response_format(value: Any) -> tuple[Any, Any]:
         value: a pydantic class, a bare JSON schema, or OpenAI's own form.
     """
     if isinstance(value, type) and hasattr(value, "model_json_schema"):
-        schema = strict_schema(value.model_json_schema())
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", value.__name__)[:64]
-        return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}, value
+        schema = value.model_json_schema()
+        if schema.get("type") != "object":
+            raise BadRequestError(
+                f"response_format {value.__name__} isn't an object but {schema.get('type', 'a union')}",
+                hint="put it into a model with one field",
+            )
+        return _json_schema(value.__name__, schema), value
     if not isinstance(value, Mapping):
         raise BadRequestError(
             f"response_format must be a pydantic class, a JSON schema or OpenAI's form, got {type(value).__name__}"
@@ -27,32 +32,66 @@ def response_format(value: Any) -> tuple[Any, Any]:
     kind = value.get("type")
     if kind in ("json_schema", "json_object", "text"):
         return dict(value), (None if kind == "text" else dict)
-    if kind == "object" or "properties" in value or "$ref" in value:
-        return {
-            "type": "json_schema",
-            "json_schema": {"name": str(value.get("title", "answer")), "schema": dict(value)},
-        }, dict
+    if kind in _JSON_TYPES or any(word in value for word in ("properties", "$ref", "anyOf", "enum")):
+        name = _name(str(value.get("title") or "answer"))
+        return {"type": "json_schema", "json_schema": {"name": name, "schema": dict(value)}}, dict
     raise BadRequestError(
         f"response_format has type {kind!r}", hint="use text, json_object, json_schema, or give the JSON schema itself"
     )
 
 
-def strict_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema as OpenAI's strict mode wants it: every property required, no others allowed, no defaults.
+_JSON_TYPES = ("object", "array", "string", "number", "integer", "boolean")
+
+
+def _name(text: str) -> str:
+    """A name as OpenAI allows it: letters, digits, underscores and dashes, 64 at most."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text)[:64]
+
+
+def _json_schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """The strict form where the schema can be made strict; one with free keys (a dict field) can't."""
+    if _has_free_keys(schema):
+        return {"type": "json_schema", "json_schema": {"name": _name(name), "schema": schema}}
+    strict = strict_schema(schema, schema.get("$defs", {}))
+    return {"type": "json_schema", "json_schema": {"name": _name(name), "schema": strict, "strict": True}}
+
+
+def _has_free_keys(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(_has_free_keys(item) for item in schema)
+    if not isinstance(schema, dict):
+        return False
+    free = schema.get("additionalProperties") not in (None, False) or (
+        schema.get("type") == "object" and "properties" not in schema
+    )
+    return free or any(_has_free_keys(item) for item in schema.values())
+
+
+def strict_schema(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema as OpenAI's strict mode wants it: every property required, no others allowed, no defaults, nothing beside a
+    `$ref`, `anyOf` for `oneOf`.
 
     The rules are those of OpenAI's guide "Structured model outputs", section "Supported schemas".
     """
+    reference = schema.get("$ref", "")
+    if reference and len(schema) > 1:
+        schema.pop("$ref")
+        for name, value in copy.deepcopy(definitions.get(reference.rpartition("/")[2], {})).items():
+            schema.setdefault(name, value)
+    if "oneOf" in schema:
+        schema["anyOf"] = schema.pop("oneOf")
+        schema.pop("discriminator", None)
     if schema.get("type") == "object" and "properties" in schema:
-        schema.setdefault("additionalProperties", False)
+        schema["additionalProperties"] = False
         schema["required"] = list(schema["properties"])
     for name in ("properties", "$defs"):
         for item in schema.get(name, {}).values():
-            strict_schema(item)
+            strict_schema(item, definitions)
     for name in ("anyOf", "allOf", "prefixItems"):
         for item in schema.get(name, ()):
-            strict_schema(item)
+            strict_schema(item, definitions)
     if isinstance(schema.get("items"), dict):
-        strict_schema(schema["items"])
+        strict_schema(schema["items"], definitions)
     schema.pop("default", None)
     return schema
 
@@ -71,9 +110,12 @@ def tool_schema(tool: Any) -> dict[str, Any]:
         return dict(tool)
     if isinstance(tool, type) and hasattr(tool, "model_json_schema"):
         schema = tool.model_json_schema()
-        return _function(tool.__name__, schema.pop("description", None) or _summary(tool), schema)
+        return _function(tool.__name__, schema.pop("description", None), schema)
     if callable(tool):
-        return _function(tool.__name__, _summary(tool), parameters_schema(tool))
+        name = getattr(tool, "__name__", "")
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise BadRequestError(f"a tool needs a name, and {tool!r} has none", hint="write it as a function: def ...")
+        return _function(name, _summary(tool), parameters_schema(tool))
     raise BadRequestError(f"a tool must be a dict, a typed function or a pydantic class, got {type(tool).__name__}")
 
 
@@ -98,27 +140,45 @@ def _described(function: Callable[..., Any]) -> dict[str, str]:
 
 
 def parameters_schema(function: Callable[..., Any]) -> dict[str, Any]:
-    """The JSON schema of a typed function's parameters."""
-    from pydantic import Field, create_model
+    """The JSON schema of a typed function's parameters.
 
+    Raises:
+        BadRequestError: a parameter that a model can't fill: without a type, without a name, of a type with no schema.
+    """
+    from typing import NotRequired
+
+    from pydantic import Field, TypeAdapter
+    from pydantic.errors import PydanticUserError
+    from typing_extensions import TypedDict
+
+    name = function.__name__
     try:
         signature = inspect.signature(function, eval_str=True)
     except (NameError, ValueError, TypeError) as error:
-        raise BadRequestError(f"the signature of tool {function.__name__!r} can't be read: {error}") from None
+        raise BadRequestError(f"the signature of tool {name!r} can't be read: {error}") from None
     about = _described(function)
     fields: dict[str, Any] = {}
-    for name, parameter in signature.parameters.items():
+    defaults: dict[str, Any] = {}
+    for label, parameter in signature.parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise BadRequestError(f"tool {function.__name__!r} takes {parameter}: a model can only fill named parameters")
+            raise BadRequestError(f"tool {name!r} takes {parameter}: a model can only fill named parameters")
         if parameter.annotation is parameter.empty:
-            raise BadRequestError(
-                f"parameter {name!r} of tool {function.__name__!r} has no type",
-                hint=f"write def {function.__name__}({name}: str, ...)",
-            )
-        default = ... if parameter.default is parameter.empty else parameter.default
-        fields[name] = (parameter.annotation, Field(default, description=about.get(name)))
-    schema: dict[str, Any] = create_model(function.__name__, **fields).model_json_schema()
-    for item in schema.get("properties", {}).values():
+            raise BadRequestError(f"parameter {label!r} of tool {name!r} has no type", hint=f"write {label}: str, for example")
+        kind = parameter.annotation
+        if label in about:
+            kind = Annotated[kind, Field(description=about[label])]
+        if parameter.default is not parameter.empty:
+            kind, defaults[label] = NotRequired[kind], parameter.default
+        fields[label] = kind
+    try:
+        # A TypedDict and not a model: a parameter may have any name, also one that models have an attribute of.
+        schema: dict[str, Any] = TypeAdapter(TypedDict(name, fields)).json_schema()  # type: ignore[operator]
+    except (PydanticUserError, TypeError) as error:
+        said = str(error).splitlines()[0]
+        raise BadRequestError(f"the parameters of tool {name!r} have no JSON schema: {said}") from None
+    properties = schema.setdefault("properties", {})
+    for label, item in properties.items():
         item.pop("title", None)
-    schema.setdefault("properties", {})
+        if label in defaults and isinstance(defaults[label], str | int | float | bool):
+            item.setdefault("default", defaults[label])
     return schema

@@ -35,6 +35,7 @@ class AnthropicAdapter(LiteLLMChatModel):
     path = "/v1/messages"
     parser = "llms.anthropic.chat.handler:ModelResponseIterator"
     openai_shaped = False
+    message_fields = ("thinking_blocks",)
     translated_params = ("reasoning_effort", "thinking")
     native_params = (
         "top_k",

@@ -55,7 +55,8 @@ class Assembler:
             self._add_tool(into["tools"], call)
             into["seen"] = True
         for name, value in (delta.model_extra or {}).items():
-            into["extra"][name] = _merged(into["extra"].get(name), value)
+            merge = _thoughts if name == "thinking_blocks" else _merged
+            into["extra"][name] = merge(into["extra"].get(name), value)
         for name, value in (choice.model_extra or {}).items():
             into["choice"][name] = value
         if choice.logprobs:
@@ -90,7 +91,7 @@ class Assembler:
                     **t["extra"],
                     "id": t["id"],
                     "type": t["type"],
-                    "function": {"name": t["name"], "arguments": "".join(t["arguments"])},
+                    "function": {"name": t["name"], "arguments": "".join(t["arguments"]) or "{}"},
                 }
                 for t in found["tools"].values()
             ]
@@ -114,6 +115,20 @@ class Assembler:
         return ModelResponse.model_validate(
             {**head, "object": "chat.completion", "choices": choices, "usage": self._usage, "provider": self._provider}
         )
+
+
+def _thoughts(old: Any, new: Any) -> Any:
+    """Anthropic's thinking in pieces: texts up to and with the signature are one block, as the provider wants it back."""
+    blocks = [dict(block) for block in old or ()]
+    for piece in new if isinstance(new, list) else ():
+        last = blocks[-1] if blocks else {}
+        if piece.get("type") == "thinking" and last.get("type") == "thinking" and not last.get("signature"):
+            last["thinking"] = (last.get("thinking") or "") + (piece.get("thinking") or "")
+            if piece.get("signature"):
+                last["signature"] = piece["signature"]
+        else:
+            blocks.append(dict(piece))
+    return blocks
 
 
 def _merged(old: Any, new: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ class AWSModel(LiteLLMChatModel):
     litellm_provider = "bedrock"
     frames = AWSFrames
     openai_shaped = False
+    message_fields = ("thinking_blocks", "reasoning_content")
     stream_flag = False
     takes_media_urls = False
     translated_params = ("tools", "tool_choice", "reasoning_effort", "thinking")
@@ -77,7 +79,7 @@ class AWSModel(LiteLLMChatModel):
                 f"AWS credentials are not used for {where.host}", provider=self.provider, hint="pass api_key="
             )
         signed = yield Blocking(lambda: self._sign(call))
-        return WireCall(call.url, signed, call.content, call.method, call.provider, call.model)
+        return replace(call, headers=signed)
 
     def _sign(self, call: WireCall) -> dict[str, str]:
         try:

@@ -27,6 +27,10 @@ class AzureAdapter(LiteLLMChatModel):
     extra_params = ("metadata", "store", "verbosity", "safety_identifier", "prompt_cache_key", "user", "reasoning_effort")
 
     @property
+    def knows_developer(self) -> bool:
+        return self.own_host
+
+    @property
     def upstream(self) -> str:
         return self._model_id.removeprefix("responses/")
 

@@ -35,6 +35,8 @@ from insights.core.request import ChatRequest, build_request, check_names
 from insights.core.types import Chunk, ModelResponse
 
 OPTIONS: Final = (
+    "model",
+    "messages",
     "api_key",
     "api_base",
     "timeout",

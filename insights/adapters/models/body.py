@@ -9,16 +9,17 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from insights.adapters.models import transport
-from insights.adapters.models.media import refuse_lost_media
+from insights.adapters.models.history import outgoing
+from insights.adapters.models.media import refuse_lost_media, refuse_lost_parts
 from insights.core.effects import WireCall
 from insights.core.errors import BadRequestError, InsightsError, UnsupportedParamsError
 from insights.core.redact import redact
-from insights.core.request import NEUTRAL, OPENAI_PARAMS, ChatRequest, canonical_json
+from insights.core.request import ELSEWHERE, NEUTRAL, OPENAI_PARAMS, ChatRequest, canonical_json
 
 if TYPE_CHECKING:
     from insights.adapters.models.base import LiteLLMChatModel
@@ -69,9 +70,10 @@ def build(model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, drop_p
         if draft.takes_stream_options:
             body["stream_options"] = {**request.params.get("stream_options", {}), "include_usage": True}
     body = merged(model.adjust_body(body, request), request.extra_body)
+    given = {name.lower() for name in request.extra_headers}
     headers = {
-        **{name: value for name, value in headers.items() if name.lower() != "content-type"},
-        "Content-Type": "application/json",
+        **{name: value for name, value in headers.items() if name.lower() not in {"content-type", *given}},
+        **({} if "content-type" in given else {"Content-Type": "application/json"}),
         **request.extra_headers,
     }
     call = WireCall(
@@ -80,8 +82,10 @@ def build(model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, drop_p
         content=encode(body),
         provider=model.provider,
         model=model.upstream,
+        secret=where.key,
     )
     refuse_lost_media(model, request.messages, call.content)
+    refuse_lost_parts(model, request.messages, call.content)
     return Prepared(call, draft.config, body, draft.arguments, draft.log, bool(draft.flags.get("json_mode")), streams, notes)
 
 
@@ -127,6 +131,7 @@ class _Draft:
         )
         self.params: dict[str, Any] = model.adjust_params(copy.deepcopy(dict(request.params)))
         self.litellm_params = {"api_base": where.base, "custom_llm_provider": model.litellm_provider}
+        self.messages = outgoing(model, request.messages)
         self.log: Any = None
         self.arguments: dict[str, Any] = {}
         self.headers: dict[str, str] = {}
@@ -147,7 +152,10 @@ class _Draft:
         options = self.params.pop("stream_options", None) or {}
         if set(options) - {"include_usage"} and not (self.takes_stream_options and self.model.stream_flag):
             refused.append("stream_options")
-        for name in [name for name in self.params if name in OPENAI_PARAMS and name not in self.supported | passes]:
+        if self.params.get("tools") == []:
+            del self.params["tools"]  # some refuse an empty list, and it says nothing
+        known = OPENAI_PARAMS | ELSEWHERE
+        for name in [name for name in self.params if name in known and name not in self.supported | passes]:
             if self.params.pop(name) not in NEUTRAL.get(name, ()):
                 refused.append(name)
         return refused
@@ -174,7 +182,7 @@ class _Draft:
         except InsightsError:
             raise
         except Exception as error:
-            raise _translated(error, model, params) from None
+            raise _translated(error, model, params, self.request.messages) from None
         if other is None:
             self.flags, self.arguments, self.headers = found.flags, found.arguments, found.headers
             self.log = transport.QuietLog(found.arguments["optional_params"])
@@ -190,7 +198,7 @@ class _Draft:
         extra = options.pop("extra_body", None) or {}
         arguments = {
             "model": model.upstream,
-            "messages": copy.deepcopy(list(self.request.messages)),
+            "messages": copy.deepcopy(self.messages),
             "optional_params": options,
             "litellm_params": dict(self.litellm_params),
         }
@@ -251,6 +259,18 @@ def _with_betas(headers: dict[str, str], asked: Mapping[str, str]) -> dict[str, 
     return found
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """Every text of some length in the messages."""
+    if isinstance(value, str):
+        yield from (value,) if len(value) > 3 else ()
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _texts(item) if name not in ("role", "type") else ()
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
 def model_options(model: LiteLLMChatModel) -> dict[str, Any]:
     """Further arguments that a litellm config wants for translating parameters."""
     return {name: model.given[name] for name in ("api_version",) if model.given.get(name)}
@@ -268,9 +288,12 @@ def _unsupported(names: Sequence[str], model: LiteLLMChatModel, why: str = "") -
     return error
 
 
-def _translated(error: Exception, model: LiteLLMChatModel, params: Iterable[str]) -> BadRequestError:
-    """What litellm objects to, in our words: which parameter, if it says so."""
-    text = redact(str(error))
+def _translated(
+    error: Exception, model: LiteLLMChatModel, params: Iterable[str], messages: Sequence[Mapping[str, Any]]
+) -> BadRequestError:
+    """What litellm objects to, in our words: which parameter, if it says so. Its text may quote the prompt: ours doesn't."""
+    text = redact(str(error), *_texts(list(messages)))
+    text = re.split(r"(?i)received messages?|if you |file an issue|set `litellm", text)[0].strip()
     if transport.is_unsupported(error):
         # "doesn't support temperature=0 ... unless reasoning_effort ...": what is named after that isn't what is refused.
         blamed = set(re.findall(r"\w+", re.split(r" (?:unless|when) ", text)[0]))

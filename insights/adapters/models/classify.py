@@ -113,8 +113,10 @@ def classify(
     """
     text = body if isinstance(body, str) else body.decode("utf-8", "replace") if isinstance(body, bytes) else json.dumps(body)
     data = body if isinstance(body, Mapping) else _json(text)
+    told = status
     if status < 300:
-        status = _inner_status(data)
+        inner = _inner_status(data)
+        status, told = inner or 500, inner or status
     cls = error_class(status, text)
     if 300 <= status < 400:
         message = f"the provider answered with a redirect ({status}), which is not followed"
@@ -124,8 +126,9 @@ def classify(
         message,
         provider=provider,
         model=model,
-        status_code=status,
-        request_id=next((headers[name] for name in _REQUEST_IDS if name in headers), None),
+        status_code=told,
+        request_id=next((redact(headers[name], key) for name in _REQUEST_IDS if name in headers), None),
+        retryable=False if 300 <= status < 400 else None,
         retry_after=retry_after(headers, text),
     )
 
@@ -150,8 +153,8 @@ def _error_part(data: Any) -> Any:
     return inner or data
 
 
-def _inner_status(data: Any) -> int:
-    """The status an error object names by number or by word; 500 when it doesn't, because something did fail."""
+def _inner_status(data: Any) -> int | None:
+    """The status an error object names by number or by word."""
     part = _error_part(data)
     if isinstance(part, Mapping):
         for name in ("code", "status", "status_code"):
@@ -161,7 +164,7 @@ def _inner_status(data: Any) -> int:
         for name in ("type", "code", "status"):
             if part.get(name) in STATUS_OF_TYPE:
                 return STATUS_OF_TYPE[part[name]]
-    return 500
+    return None
 
 
 def _message(data: Any) -> str:

@@ -87,8 +87,10 @@ def usage(prompt: int, completion: int, **details: int) -> Usage:
 
 def openai_usage(data: Any) -> Usage | None:
     """OpenAI's `usage` object, whose fields differ a little from host to host; fields of its own are kept."""
-    if not isinstance(data, Mapping) or not data:
-        return None
+    if not isinstance(data, Mapping) or not any(
+        isinstance(data.get(name), int | float) for name in ("prompt_tokens", "completion_tokens")
+    ):
+        return None  # nothing that could be counted; 0 would be a figure, and a wrong one
     prompt_details = data.get("prompt_tokens_details") or {}
     completion_details = data.get("completion_tokens_details") or {}
     cached = prompt_details.get("cached_tokens") or data.get("prompt_cache_hit_tokens") or data.get("cached_tokens")

@@ -9,3 +9,4 @@ class DeepseekAdapter(LiteLLMChatModel):
     """OpenAI-shaped."""
 
     litellm_provider = "deepseek"
+    message_fields = ("reasoning_content",)

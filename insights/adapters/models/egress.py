@@ -60,6 +60,8 @@ def check_url(url: str, provider: str) -> str:
         )
     if parts.username or parts.password:
         raise BadRequestError("api_base carries a user name or password", provider=provider, hint="pass api_key=")
+    if parts.query or parts.fragment:
+        raise BadRequestError("api_base has a query", provider=provider, hint="give the URL up to its path")
     if parts.scheme == "http" and not is_loopback(host):
         raise BadRequestError(
             f"api_base is plain http to {host}: the prompt would be readable on the way",
@@ -111,7 +113,7 @@ def endpoint(
             key = settings.key(name)
             if key is not None:
                 return Endpoint(base, key, name)
-    if not required or not config.key_required or (not own and is_loopback(host)):
+    if not required or not config.key_required or is_loopback(host):
         return Endpoint(base, None, None)
     if not own:
         raise MissingKeyError(

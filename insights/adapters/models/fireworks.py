@@ -9,6 +9,7 @@ class FireworksAdapter(LiteLLMChatModel):
     """OpenAI-shaped."""
 
     litellm_provider = "fireworks_ai"
+    message_fields = ("reasoning_content",)
     native_params = (
         "top_k",
         "min_p",

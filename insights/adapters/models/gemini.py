@@ -20,6 +20,7 @@ class GeminiAdapter(LiteLLMChatModel):
 
     litellm_provider = "gemini"
     openai_shaped = False
+    message_fields = ("provider_specific_fields",)
     stream_flag = False
     translated_params = ("reasoning_effort", "thinking")
     takes_media_urls = False

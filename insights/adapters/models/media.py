@@ -44,6 +44,40 @@ def refuse_remote_media(model: Wire, messages: Sequence[Mapping[str, Any]]) -> N
             )
 
 
+def refuse_lost_parts(model: Wire, messages: Sequence[Mapping[str, Any]], content: bytes) -> None:
+    """Refuses a request whose body lacks a part of a kind that OpenAI doesn't have: a misspelt one, or another provider's.
+
+    Raises:
+        BadRequestError: naming the message and the part's type.
+    """
+    for index, message in enumerate(messages):
+        parts = message.get("content")
+        for part in parts if isinstance(parts, list) else ():
+            kind = part.get("type")
+            if kind in ("text", "refusal", "thinking", "redacted_thinking") or any(name in part for name in KINDS):
+                continue
+            longest = max(_leaves(part), key=len, default="")
+            if json.dumps(longest[-64:], ensure_ascii=False)[1:-1].encode() not in content:
+                raise BadRequestError(
+                    f"messages[{index}] has a part of type {kind!r} that can't be sent to {model.provider}",
+                    provider=model.provider,
+                    model=model.upstream,
+                    hint="parts are text, image_url, file and input_audio, in OpenAI's form",
+                )
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            if name != "type":
+                yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+
+
 def refuse_lost_media(model: Wire, messages: Sequence[Mapping[str, Any]], content: bytes) -> None:
     """Refuses a request whose body lacks an image, file or sound: litellm leaves out in silence what it can't place.
 

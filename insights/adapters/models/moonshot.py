@@ -13,6 +13,7 @@ class MoonshotAdapter(LiteLLMChatModel):
     """OpenAI-shaped."""
 
     litellm_provider = "moonshot"
+    message_fields = ("reasoning_content",)
     native_params = ("partial", "use_search")
     extra_params = ("thinking", "prompt_cache_key", "safety_identifier", "reasoning_effort")
 

@@ -22,6 +22,10 @@ class OpenaiAdapter(LiteLLMChatModel):
     )
 
     @property
+    def knows_developer(self) -> bool:
+        return self.own_host
+
+    @property
     def upstream(self) -> str:
         return self._model_id.removeprefix("responses/")
 

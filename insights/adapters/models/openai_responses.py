@@ -46,6 +46,10 @@ class OpenAIResponses(LiteLLMChatModel):
         return self._model.provider
 
     @property
+    def knows_developer(self) -> bool:
+        return self._model.knows_developer
+
+    @property
     def upstream(self) -> str:
         return self._model.upstream
 

@@ -9,6 +9,7 @@ class OpenrouterAdapter(LiteLLMChatModel):
     """OpenAI-shaped; an error may come inside an answer with status 200."""
 
     litellm_provider = "openrouter"
+    message_fields = ("reasoning", "reasoning_details")
     native_params = (
         "provider",
         "models",

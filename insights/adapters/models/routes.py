@@ -17,10 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from insights.core.errors import ConfigError, UnknownModelError
+from insights.core.errors import UnknownModelError
 
 if TYPE_CHECKING:
-    from insights.catalog.loader import Catalog
+    from insights.catalog.loader import Catalog, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +65,13 @@ class Router:
         return None
 
     def _alias(self, model: str, catalog: Catalog) -> Route | None:
-        target = read_aliases(catalog).get(model)
-        if target is None:
+        node = read_aliases(catalog).get(model)
+        if node is None:
             return None
-        found = self._explicit(target)
+        found = self._explicit(str(node.value))
         if found is None:
-            raise ConfigError(f"alias {model!r} must lead to provider/model, got {target!r}", hint="correct aliases.yaml")
-        return Route(found.provider, found.model_id, f"alias {model!r} -> {target!r}")
+            raise node.error(f"alias {model!r} must lead to provider/model, got {node.value!r}", "e.g. openai/gpt-5-mini")
+        return Route(found.provider, found.model_id, f"alias {model!r} -> {node.value!r}")
 
     def _prefix(self, model: str) -> Route | None:
         if "/" in model:
@@ -104,7 +104,7 @@ class Router:
 
     def _suggestion(self, model: str, catalog: Catalog) -> str:
         head, _, rest = model.partition("/")
-        meant = difflib.get_close_matches(head, self._providers, n=1, cutoff=0.7)
+        meant = difflib.get_close_matches(head.lower(), self._providers, n=1, cutoff=0.7)
         if rest and meant:
             return f"did you mean {meant[0]}/{rest}?"
         near = self.nearest(model, catalog)
@@ -119,14 +119,14 @@ def canonical_name(model: str, provider: str, catalog: Catalog) -> str:
     return info.name if info else model
 
 
-def read_aliases(catalog: Catalog) -> dict[str, str]:
+def read_aliases(catalog: Catalog) -> dict[str, Node]:
     """Aliases from `aliases.yaml`: the user's over the shipped ones."""
     from insights.catalog.loader import read_yaml
 
-    aliases: dict[str, str] = {}
+    aliases: dict[str, Node] = {}
     for path in catalog.files("aliases"):
         for name, node in read_yaml(path).mapping("aliases.yaml").items():
             if not isinstance(node.value, str):
                 raise node.error(f"alias {name!r} must lead to a text, provider/model")
-            aliases[name] = node.value
+            aliases[name] = node
     return aliases

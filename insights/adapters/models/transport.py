@@ -7,6 +7,7 @@ search for keys in other providers' variables.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import warnings
@@ -55,6 +56,8 @@ def load() -> None:
         litellm.drop_params = False
         litellm.modify_params = False
         litellm.telemetry = False
+        for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # they would write prompts and answers
         _loaded = True
 
 

@@ -47,6 +47,8 @@ class Wire(BaseChatModel):
     """Parameters of the provider's own, which are not misspelt ones of OpenAI's."""
     extra_params: ClassVar[tuple[str, ...]] = ()
     """OpenAI's parameters that the provider takes under OpenAI's name, although litellm doesn't know it."""
+    message_fields: ClassVar[tuple[str, ...]] = ()
+    """What of an earlier answer, beyond OpenAI's fields, this provider takes back; see `history.py`."""
     translated_params: ClassVar[tuple[str, ...]] = ()
     """OpenAI's parameters that litellm can translate for every model, although it says so only of models it knows."""
     options: ClassVar[tuple[str, ...]] = ()
@@ -117,6 +119,11 @@ class Wire(BaseChatModel):
     def base(self) -> str:
         """The base URL of this model's calls."""
         return self._api_base or self.default_base()
+
+    @property
+    def knows_developer(self) -> bool:
+        """Whether the role `developer` is known; elsewhere it goes as `system`."""
+        return False
 
     @property
     def own_host(self) -> bool:

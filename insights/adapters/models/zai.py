@@ -9,5 +9,6 @@ class ZaiAdapter(LiteLLMChatModel):
     """OpenAI-shaped."""
 
     litellm_provider = "zai"
+    message_fields = ("reasoning_content",)
     native_params = ("do_sample", "request_id", "user_id", "tool_stream")
     extra_params = ("reasoning_effort", "thinking", "response_format", "stop")
