@@ -34,6 +34,13 @@ MEANT: Final[Mapping[str, str]] = {
     "request_timeout": "timeout",
 }
 
+# Arguments of other libraries' clients that `completion` doesn't have. Some hold credentials: none may go into a body.
+NOWHERE: Final = frozenset(
+    """api_type api_version client_id client_secret custom_llm_provider deployment_id extra_query mock_response organization
+    tenant_id""".split()
+)
+PLACES: Final = ("aws_", "azure_", "vertex_")
+
 # Parameters that several providers have and OpenAI doesn't: to a provider without them they are no misspelling.
 ELSEWHERE: Final = frozenset({"top_k", "min_p", "repetition_penalty"})
 
@@ -237,16 +244,19 @@ def check_names(names: Iterable[str], native: Iterable[str], provider: str, opti
             continue
         if name in MEANT:
             raise _no_such(name, provider, MEANT[name])
+        if name in NOWHERE or name.startswith(PLACES):
+            raise _no_such(name, provider, None)
         near = difflib.get_close_matches(name, sorted(known | frozenset(options)), n=1, cutoff=0.75)
         if near:
             raise _no_such(name, provider, near[0])
 
 
-def _no_such(name: str, provider: str, meant: str) -> UnsupportedParamsError:
+def _no_such(name: str, provider: str, meant: str | None) -> UnsupportedParamsError:
+    guess = f"did you mean {meant!r}? " if meant else "leave it out. "
     error = UnsupportedParamsError(
         f"there is no parameter {name!r}",
         provider=provider,
-        hint=f"did you mean {meant!r}? A parameter of {provider}'s own may also go in extra_body",
+        hint=f"{guess}A parameter of {provider}'s own may also go in extra_body",
     )
     error.params = (name,)
     return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,9 +56,19 @@ class AnthropicAdapter(LiteLLMChatModel):
         # Anthropic's own metadata knows one field; OpenAI's `user` and `safety_identifier` mean the same.
         if "safety_identifier" in params:
             params.setdefault("user", params.pop("safety_identifier"))
+        if params.get("reasoning_effort") == "none":
+            del params["reasoning_effort"]  # no thinking is the default
+        choice = params.get("tool_choice")
+        if choice == "any":  # Anthropic's own words for it
+            params["tool_choice"] = "required"
+        elif isinstance(choice, Mapping) and choice.get("type") == "tool":
+            params["tool_choice"] = {"type": "function", "function": {"name": choice.get("name")}}
         if set(params.get("metadata") or ()) == {"user_id"}:
             params.setdefault("user", params.pop("metadata")["user_id"])
         return params
+
+    def url(self, base: str, stream: bool) -> str:
+        return base.removesuffix("/v1") + self.path
 
     def takes_url(self, field: str, url: str) -> bool:
         return url.startswith("https://") and field != "file_data"  # what else litellm would fetch
@@ -91,11 +102,27 @@ class AnthropicAdapter(LiteLLMChatModel):
         )
         iterator.tool_name_reverse_map = names
         own: set[Any] = set()
+        given: dict[Any, tuple[int, Any]] = {}
+        calls = 0
 
         def read(event: dict[str, Any]) -> Any:
+            nonlocal calls
+            kind, index, block = event.get("type"), event.get("index"), event.get("content_block") or {}
             # Tools that Anthropic runs itself (web search) are no calls for the caller to answer; litellm gives them as such.
-            if (event.get("content_block") or {}).get("type") == "server_tool_use":
-                own.add(event.get("index"))
-            return None if event.get("index") in own else iterator.chunk_parser(event)
+            if block.get("type") == "server_tool_use":
+                own.add(index)
+            if index in own:
+                return None
+            if block.get("type") == "tool_use":
+                calls += 1
+                if block.get("input"):  # arguments at once; proxies do so, and litellm waits for deltas
+                    given[index] = (calls - 1, block["input"])
+            elif kind == "content_block_delta":
+                given.pop(index, None)
+            elif kind == "content_block_stop" and index in given:
+                number, arguments = given.pop(index)
+                call = {"index": number, "type": "function", "function": {"arguments": json.dumps(arguments)}}
+                return {"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}
+            return iterator.chunk_parser(event)
 
         return read

@@ -30,6 +30,10 @@ class Assembler:
         """Whether anything that a reader would see has come."""
         return any(choice["seen"] for choice in self._choices.values())
 
+    def has_tools(self, index: int) -> bool:
+        """Whether a choice has called tools."""
+        return bool(self._choices.get(index, {}).get("tools"))
+
     def add(self, chunk: Chunk) -> None:
         """Takes one chunk in."""
         for name, value in (chunk.model_extra or {}).items():
@@ -67,7 +71,8 @@ class Assembler:
         # An index names the call; a provider that sends none sends each call whole, under an id of its own.
         key: Any = call.get("index")
         if key is None:
-            key = call.get("id") or (next(reversed(tools)) if tools else 0)
+            begins = (call.get("function") or {}).get("name") and tools and next(reversed(tools.values()))["name"]
+            key = call.get("id") or (f"call {len(tools)}" if begins else next(reversed(tools)) if tools else 0)
         elif call.get("id") and key in tools and tools[key]["id"] not in (None, call["id"]):
             key = call["id"]  # seen in the wild: every call of an answer under index 0
         elif not call.get("id") and tools and tools.get(key, {}).get("moved"):
@@ -93,7 +98,7 @@ class Assembler:
                     "type": t["type"],
                     "function": {"name": t["name"], "arguments": "".join(t["arguments"]) or "{}"},
                 }
-                for t in found["tools"].values()
+                for t in _in_order(found["tools"])
             ]
             texts = {name: "".join(found[name]) for name in _TEXTS if found.get(name)}
             choices.append(
@@ -115,6 +120,12 @@ class Assembler:
         return ModelResponse.model_validate(
             {**head, "object": "chat.completion", "choices": choices, "usage": self._usage, "provider": self._provider}
         )
+
+
+def _in_order(tools: dict[Any, dict[str, Any]]) -> list[dict[str, Any]]:
+    """By index where all have one, else as they came."""
+    numbered = all(isinstance(key, int) for key in tools)
+    return [tools[key] for key in (sorted(tools) if numbered else tools)]
 
 
 def _thoughts(old: Any, new: Any) -> Any:

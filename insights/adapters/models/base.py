@@ -12,6 +12,7 @@ from insights.adapters.models import convert, transport
 from insights.adapters.models.body import Prepared, build
 from insights.adapters.models.decoder import Progress, StreamDecoder, chunks_of
 from insights.adapters.models.egress import Endpoint, endpoint
+from insights.adapters.models.frames import SSEFrames
 from insights.adapters.models.media import refuse_remote_media
 from insights.adapters.models.wire import Wire
 from insights.core import intercept
@@ -113,6 +114,7 @@ class LiteLLMChatModel(Wire):
         try:
             raw = self.raw_usage(data)
             finishes, counted = self.finishes(data), self.count(raw) if raw else None
+            self.gave_up(finishes, answer.status)
             found = convert.response(
                 transport.calmly(lambda: self.to_litellm(prepared, answer, self.mend(copy.deepcopy(data)))),
                 data,
@@ -187,24 +189,28 @@ class LiteLLMChatModel(Wire):
             yield Close(stream)
             raise
         yield Close(stream)
-        whole = decoder.response()
+        if progress.unstreamed is None:
+            whole = decoder.response()
+        else:  # a host that doesn't stream: its whole answer is the one chunk
+            whole = lane.parse(prepared, WireAnswer(stream.status, stream.headers, progress.unstreamed), where)
+            progress.content = True
+            for chunk in chunks_of(whole):
+                yield Emit(chunk)
         whole.trace.notes.extend(prepared.notes)
         return whole
 
     def _read(self, stream: WireStream, decoder: StreamDecoder, until: float | None, progress: Progress) -> FlowGenerator[None]:
         if stream.status >= 300:
-            pieces = []
-            while (data := (yield Read(stream, until))) is not None:
-                pieces.append(data)
-            raise self.refused(stream.status, stream.headers, b"".join(pieces), decoder.where)
+            raise self.refused(stream.status, stream.headers, (yield from _rest(stream, until)), decoder.where)
         decoder.headers = stream.headers
         yield Opened()
+        data = yield Read(stream, until)
+        if self.frames is SSEFrames and (data or b"").lstrip()[:1] in (b"{", b"["):  # JSON, and no line of an event stream
+            progress.unstreamed = (data or b"") + (yield from _rest(stream, until))
+            return
         held: list[Chunk] = []
         try:
-            ended = False
-            while not ended:
-                data = yield Read(stream, until)
-                ended = data is None
+            while True:
                 for chunk in decoder.end() if data is None else decoder.feed(data):
                     held.append(chunk)
                     if not progress.content and decoder.has_content:
@@ -213,8 +219,10 @@ class LiteLLMChatModel(Wire):
                         for ready in held:
                             yield Emit(ready)
                         held = []
+                if data is None:
+                    break
+                data = yield Read(stream, until)
         except APIError as error:
-            error.provider, error.model = error.provider or self.provider, error.model or self.upstream
             if not progress.content:
                 raise
             raise decoder.cut_off(error) from error
@@ -251,3 +259,11 @@ class LiteLLMChatModel(Wire):
                     yield news.chunk.text
         finally:
             await aclose(flow, performer)
+
+
+def _rest(stream: WireStream, until: float | None) -> FlowGenerator[bytes]:
+    """The body up to its end."""
+    pieces = []
+    while (data := (yield Read(stream, until))) is not None:
+        pieces.append(data)
+    return b"".join(pieces)

@@ -61,6 +61,7 @@ class BedrockInvoke(AWSModel):
             or data.get("stopReason")
             or (data.get("messageStop") or {}).get("stopReason")
             or outputs[0].get("stop_reason")
+            or (data.get("choices") or [{}])[0].get("stop_reason")
             or data.get("completionReason")
             or results[0].get("completionReason")
             or data.get("finish_reason")
@@ -95,7 +96,9 @@ class BedrockInvoke(AWSModel):
     def to_litellm(self, prepared: Prepared, answer: WireAnswer, data: dict[str, Any]) -> Any:
         if "completion" in data:
             return {"choices": [{"index": 0, "message": {"role": "assistant", "content": str(data["completion"])}}]}
-        if "choices" in data:  # OpenAI's shape already
+        if "choices" in data:  # OpenAI's shape already, or its older one
+            for choice in data["choices"]:
+                choice.setdefault("message", {"role": "assistant", "content": choice.get("text")})
             return data
         return super().to_litellm(prepared, answer, data)
 

@@ -146,6 +146,8 @@ class _Draft:
         """Leaves out what asks for the default anyway, and takes out and returns what the provider can't do."""
         refused = []
         passes = {*self.model.extra_params, *self.model.native_params}
+        if self.model.openai_shaped and not self.model.own_host:
+            passes |= ELSEWHERE  # vLLM, llama.cpp and their like take them
         for here, there in (("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")):
             if here in self.params and here not in self.supported | passes and there in self.supported | passes:
                 self.params.setdefault(there, self.params.pop(here))

@@ -19,31 +19,38 @@ from insights.core.errors import APIError
 from insights.core.redact import SecretStr, redact
 
 CONTEXT: Final = re.compile(
-    r"context_length|context.window|maximum context|too many (?:total )?(?:input )?tokens|input token count|prompt is too long"
-    r"|input is too long|exceeds? the (?:maximum|model|available context)|maximum (?:number of tokens|prompt length)"
-    r"|model_max_prompt_tokens_exceeded|tokens? limit exceeded|reduce the length",
+    r"context[_ ]?(?:length|window|limit)|maximum context|too many (?:total )?(?:input )?tokens"
+    r"|input token(?:s)? (?:count|exceeded)"
+    r"|prompt is too long|input is too long|exceeds? the (?:maximum number|maximum allowed|model|available context)"
+    r"|exceeds? max(?:imum)? length|maximum (?:number of tokens|prompt length)|model_max_prompt_tokens_exceeded"
+    r"|tokens? limit exceeded|exceeded model token limit|reduce the length|max_new_tokens` must be",
     re.IGNORECASE,
 )
+# About the length of the answer or the size of the body: nothing that a longer context window would mend.
+NOT_CONTEXT: Final = re.compile(r"max[_ ]tokens must be|maximum size|per (?:minute|day|hour)|please wait", re.IGNORECASE)
 POLICY: Final = re.compile(
-    r"content_filter|content_policy|responsible.?ai|content management policy|safety system|usage polic(?:y|ies)|guardrail"
-    r"|data_?inspection|content_moderation|flagged",
+    r"content_filter|content[_ ]policy|content filter|responsible.?ai|content management policy|safety[_ ](?:system|check)"
+    r"|usage (?:polic(?:y|ies)|guidelines)|guardrail|data_?inspection|content_moderation|(?:was|been|content) flagged"
+    r"|content exists risk|unsafe or sensitive",
     re.IGNORECASE,
 )
 BAD_KEY: Final = re.compile(
     r"api[ _-]?key (?:not valid|not found|expired|is invalid|missing)|API_KEY_INVALID|(?:invalid|incorrect|no) api[ _-]?key"
-    r"|invalid (?:api )?token"
-    r"|invalid_api_key|UnrecognizedClientException|security token included in the request is invalid",
+    r"|invalid (?:api )?token|invalid_api_key|UnrecognizedClientException"
+    r"|security token included in the request is (?:invalid|expired)",
     re.IGNORECASE,
 )
 QUOTA: Final = re.compile(
-    r"insufficient_quota|insufficient.?balance|insufficient.?credit|credit balance"
-    r"|exceeded your current quota, please check your plan"
-    r"|billing_(?:hard_limit|error|not_active)|payment required",
+    r"insufficient_quota|insufficient.?balance|insufficient.?credit|credit balance|key limit exceeded"
+    r"|exceeded_current_quota|exceeded your current quota, please check your plan|(?:all|any) (?:available )?credits"
+    r"|api usage limits|spending limit|suspended|billing_(?:hard_limit|error|not_active)|payment required",
     re.IGNORECASE,
 )
 
 # Streams carry errors without a status. Types are Anthropic's, OpenAI's, Google's and AWS's own words.
 STATUS_OF_TYPE: Final[Mapping[str, int]] = {
+    "context_length_exceeded": 400, "invalid_prompt": 400, "content_filter": 400, "too_many_requests_error": 429,
+    "queue_exceeded": 429, "validation": 422,
     "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
     "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "rate_limit_exceeded": 429, "api_error": 500,
     "server_error": 500, "internal_server_error": 500, "timeout_error": 504, "overloaded_error": 529, "insufficient_quota": 429,
@@ -77,21 +84,49 @@ _REQUEST_IDS: Final = (
 
 
 def error_class(status: int, text: str) -> type[APIError]:
-    """The class for a status and the body's text."""
-    if status in (400, 413, 422, 429) and CONTEXT.search(text) and not (status == 429 and "rate" in text.lower()):
+    """The class for a status and what the provider said.
+
+    Args:
+        status: the HTTP status, or the one named inside an answer.
+        text: message, code and type; see `evidence`.
+    """
+    if status in (400, 413, 422) and CONTEXT.search(text) and not NOT_CONTEXT.search(text):
         return errors.ContextWindowExceededError
     if status in (400, 403, 422) and POLICY.search(text):
         return errors.ContentPolicyViolationError
     if status in (400, 403) and BAD_KEY.search(text):
         return errors.AuthenticationError
-    # Google says "exceeded your current quota" of limits per minute too, and then when to come back.
-    if status in (400, 403, 429) and QUOTA.search(text) and "retryDelay" not in text:
+    if status in (400, 401, 403, 412, 429) and QUOTA.search(text):
         return errors.QuotaExceededError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if status >= 500:
         return errors.InternalServerError
     return errors.BadRequestError if status >= 400 else errors.APIResponseValidationError
+
+
+_SPOKEN: Final = ("message", "Message", "msg", "detail", "code", "type", "status", "reason", "error_type", "raw", "__type")
+
+
+def evidence(data: Any, text: str) -> str:
+    """What the provider says about the error: message, code, type and reason, at any depth.
+
+    Not the whole body: some repeat the prompt or what the model wrote, and those words prove nothing.
+    """
+    found: list[str] = []
+
+    def collect(value: Any, name: str) -> None:
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                collect(item, str(key))
+        elif isinstance(value, list):
+            for item in value:
+                collect(item, name)
+        elif isinstance(value, str) and (name in _SPOKEN or name == "error"):
+            found.append(value)
+
+    collect(data, "error")
+    return "\n".join(found) if found or data is not None else text
 
 
 def classify(
@@ -117,7 +152,10 @@ def classify(
     if status < 300:
         inner = _inner_status(data)
         status, told = inner or 500, inner or status
-    cls = error_class(status, text)
+    said = evidence(data, text)
+    if "retryDelay" in text:  # Google says "exceeded your current quota" of limits per minute too, and then when to come back
+        said = QUOTA.sub("", said)
+    cls = error_class(status, said)
     if 300 <= status < 400:
         message = f"the provider answered with a redirect ({status}), which is not followed"
     else:
@@ -154,17 +192,18 @@ def _error_part(data: Any) -> Any:
 
 
 def _inner_status(data: Any) -> int | None:
-    """The status an error object names by number or by word."""
-    part = _error_part(data)
-    if isinstance(part, Mapping):
+    """The status an error object names by number or by word, inside it or beside it."""
+    for part in (_error_part(data), data):
+        if not isinstance(part, Mapping):
+            continue
         for name in ("code", "status", "status_code"):
             value = part.get(name)
             if isinstance(value, str | int) and str(value).isdigit() and 400 <= int(value) < 600:
                 return int(value)
-        for name in ("type", "code", "status"):
-            if part.get(name) in STATUS_OF_TYPE:
+        for name in ("type", "code", "status", "error_type"):
+            if isinstance(part.get(name), str) and part[name] in STATUS_OF_TYPE:
                 return STATUS_OF_TYPE[part[name]]
-    return None
+    return 404 if re.search(r"model '?\S+'? not found", _message(data)) else None
 
 
 def _message(data: Any) -> str:

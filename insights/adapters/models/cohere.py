@@ -91,8 +91,8 @@ class CohereAdapter(LiteLLMChatModel):
         return data.get("usage") or (data.get("delta") or {}).get("usage") or (ended or data).get("meta")
 
     def count(self, raw: Mapping[str, Any]) -> Usage | None:
-        tokens = raw.get("tokens") or raw.get("billed_units")
-        if not isinstance(tokens, Mapping):
+        tokens = raw.get("tokens") or raw.get("billed_units") or raw
+        if not isinstance(tokens, Mapping) or "input_tokens" not in tokens:
             return None
         return convert.usage(
             convert.whole(tokens.get("input_tokens")),
@@ -107,7 +107,8 @@ class CohereAdapter(LiteLLMChatModel):
         if "message" not in data and "text" in data:  # v1
             return {"choices": [{"index": 0, "message": {"role": "assistant", "content": data["text"], **_v1_calls(data)}}]}
         message = data["message"]
-        parts = [part for part in message.get("content") or () if part]
+        said = message.get("content")
+        parts = [{"text": said}] if isinstance(said, str) else [part for part in said or () if part]
         thoughts = [part["thinking"] for part in parts if part.get("thinking")]
         plan = [message["tool_plan"]] if message.get("tool_plan") else []
         return {

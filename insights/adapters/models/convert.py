@@ -32,14 +32,20 @@ FINISH: Final[Mapping[str, str]] = {
     "BLOCKED_REASON_UNSPECIFIED": "content_filter", "FINISH_REASON_UNSPECIFIED": "stop", "MALFORMED_FUNCTION_CALL": "stop",
     "UNEXPECTED_TOOL_CALL": "stop", "IMAGE_PROHIBITED_CONTENT": "content_filter",
     # Cohere
-    "COMPLETE": "stop", "STOP_SEQUENCE": "stop", "TOOL_CALL": "tool_calls", "ERROR": "stop", "ERROR_TOXIC": "content_filter",
-    "ERROR_LIMIT": "length", "USER_CANCEL": "stop", "TIMEOUT": "stop",
+    "COMPLETE": "stop", "STOP_SEQUENCE": "stop", "TOOL_CALL": "tool_calls", "ERROR_TOXIC": "content_filter",
+    "ERROR_LIMIT": "length", "USER_CANCEL": "stop",
+    "TOO_MANY_TOOL_CALLS": "stop", "NO_IMAGE": "stop", "IMAGE_OTHER": "content_filter", "IMAGE_RECITATION": "content_filter",
+    "MISSING_THOUGHT_SIGNATURE": "stop", "malformed_model_output": "stop", "malformed_tool_use": "stop",
     # OpenAI Responses
     "completed": "stop", "max_output_tokens": "length",
     # Mistral, Moonshot, Z.ai, DeepSeek
-    "model_length": "length", "error": "stop", "sensitive": "content_filter", "network_error": "stop",
-    "insufficient_system_resource": "stop",
+    "model_length": "length", "sensitive": "content_filter",
+
 }  # fmt: skip
+
+
+# The provider gave up in the middle of its answer: no end that could be called a finish.
+FAILED: Final = frozenset({"error", "ERROR", "TIMEOUT", "network_error", "insufficient_system_resource"})
 
 
 def finish_reason(native: str | None, has_tool_calls: bool) -> str | None:
@@ -50,7 +56,9 @@ def finish_reason(native: str | None, has_tool_calls: bool) -> str | None:
     if native is None:
         return None
     reason = FINISH.get(native, native)
-    return "tool_calls" if has_tool_calls and reason in ("stop", "function_call") else reason
+    if has_tool_calls:
+        return "tool_calls" if reason in ("stop", "function_call") else reason
+    return "stop" if reason == "tool_calls" else reason  # litellm asks for JSON by a tool where there is no other way
 
 
 def whole(value: Any) -> int:
@@ -87,15 +95,18 @@ def usage(prompt: int, completion: int, **details: int) -> Usage:
 
 def openai_usage(data: Any) -> Usage | None:
     """OpenAI's `usage` object, whose fields differ a little from host to host; fields of its own are kept."""
-    if not isinstance(data, Mapping) or not any(
-        isinstance(data.get(name), int | float) for name in ("prompt_tokens", "completion_tokens")
-    ):
+    names = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
+    if not isinstance(data, Mapping) or not any(isinstance(data.get(name), int | float) for name in names):
         return None  # nothing that could be counted; 0 would be a figure, and a wrong one
-    prompt_details = data.get("prompt_tokens_details") or {}
-    completion_details = data.get("completion_tokens_details") or {}
-    cached = prompt_details.get("cached_tokens") or data.get("prompt_cache_hit_tokens") or data.get("cached_tokens")
+    prompt_details = data.get("prompt_tokens_details") or data.get("input_tokens_details") or {}
+    completion_details = data.get("completion_tokens_details") or data.get("output_tokens_details") or {}
+    cached = prompt_details.get("cached_tokens") or next(
+        (data[name] for name in ("prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens") if data.get(name)),
+        data.get("cache_read_input_tokens"),
+    )
     reasoning = whole(completion_details.get("reasoning_tokens") or data.get("reasoning_tokens"))
-    prompt, completion = whole(data.get("prompt_tokens")), whole(data.get("completion_tokens"))
+    prompt = whole(data.get("prompt_tokens") or data.get("input_tokens"))
+    completion = whole(data.get("completion_tokens") or data.get("output_tokens"))
     if reasoning and whole(data.get("total_tokens")) == prompt + completion + reasoning:
         completion += reasoning  # xAI, Perplexity: reported beside the completion tokens, billed like them
     found = usage(
@@ -190,6 +201,11 @@ def response(
         index = whole(choice.get("index")) or position
         theirs = raw_choices.get(index, {})
         message = _with_unknown(_message(choice.get("message") or {}), _message(theirs.get("message") or {}), skip=("content",))
+        said = (theirs.get("message") or {}).get("content")
+        if isinstance(said, str) and said and message.get("content"):
+            # The provider's text as it is; litellm moves <think> tags out of it, in whole answers and not in streams.
+            thought = _message(theirs["message"]).get("reasoning_content")
+            message.update(content=said, reasoning_content=thought)
         native = finishes.get(index)
         choices.append(
             _with_unknown(
@@ -254,7 +270,7 @@ def chunk(
     for choice in choices:
         choice["delta"]["tool_calls"] = [_clean(call) for call in choice["delta"].get("tool_calls") or ()] or None
         native = finishes.get(choice.get("index", 0))
-        choice["finish_reason"] = finish_reason(native, has_tool_calls=False)
+        choice["finish_reason"] = native  # in OpenAI's word once it is known whether tools were called
     extra = {n: v for n, v in raw.items() if n not in ("choices", "usage", "object", "error")} if openai_shaped else {}
     return Chunk.model_validate(
         {

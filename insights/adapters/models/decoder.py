@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ class Progress:
     content: bool = False
     first: float | None = None
     held: list[Chunk] = field(default_factory=list)
+    unstreamed: bytes | None = None
+    """The whole body, when the host sent one JSON document instead of a stream."""
 
 
 class StreamDecoder:
@@ -94,16 +97,21 @@ class StreamDecoder:
             raise self._model.malformed(error) from None
         if chunk is not None:
             self._assembler.add(chunk)
+            for choice in chunk.choices:
+                if choice.finish_reason is not None:
+                    called = self._assembler.has_tools(choice.index)
+                    choice.finish_reason = convert.finish_reason(self._finishes.get(choice.index), called)
             yield chunk
 
     def _chunk(self, event: dict[str, Any]) -> Chunk | None:
         model = self._model
         finishes, raw, counted = model.finishes(event), model.raw_usage(event), None
         self._finishes.update(finishes)
+        model.gave_up(finishes, 200)
         if raw:
             self._usage.update({name: value for name, value in raw.items() if value is not None})
             counted = model.count(self._usage)
-        mended = model.mend_event(event)
+        mended = model.mend_event(copy.deepcopy(event))  # litellm's parsers write into what they are given
         parsed = None if mended is None else self._parse(mended)
         if parsed is None:
             if not finishes and counted is None:

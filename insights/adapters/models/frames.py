@@ -78,7 +78,7 @@ class SSEFrames:
             return  # half an event; that the stream was cut shows in the missing finish
 
     def _line(self, line: bytes) -> Iterator[Event]:
-        line = line.rstrip(b"\r")
+        line = line.rstrip(b"\r").removeprefix(b"\xef\xbb\xbf")  # a byte order mark may come first
         if line.startswith(b"data:"):
             self._data.append(line[5:].removeprefix(b" "))
         elif not line and self._data:
@@ -157,6 +157,11 @@ class Inflater:
                 return data
             self._inflate = zlib.decompressobj(47)  # 32 + 15: gzip or zlib by its header, largest window
         try:
-            return bytes(self._inflate.decompress(data))
+            plain = bytes(self._inflate.decompress(data))
+            while self._inflate.eof and self._inflate.unused_data:  # gzip allows several members in a row
+                rest = self._inflate.unused_data
+                self._inflate = zlib.decompressobj(47)
+                plain += self._inflate.decompress(rest)
+            return plain
         except zlib.error as error:
             raise APIResponseValidationError(f"the answer's compression is damaged: {error}") from None

@@ -64,7 +64,14 @@ class GeminiAdapter(LiteLLMChatModel):
             answer["candidates"] = [{"content": {"role": "model", "parts": [{"text": ""}]}, "finishReason": "SAFETY"}]
         for candidate in answer.get("candidates") or ():
             candidate.setdefault("content", {"role": "model", "parts": [{"text": ""}]})
-        return answer
+        return self.mend_event(answer)
+
+    def mend_event(self, event: dict[str, Any]) -> dict[str, Any]:
+        for candidate in event.get("candidates") or ():
+            for part in (candidate.get("content") or {}).get("parts") or ():
+                if "functionCall" in part and not part["functionCall"].get("args"):
+                    part["functionCall"]["args"] = {}  # left out for a call without arguments
+        return event
 
     def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
         blocked = (data.get("promptFeedback") or {}).get("blockReason")

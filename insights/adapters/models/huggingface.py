@@ -10,3 +10,4 @@ class HuggingfaceAdapter(LiteLLMChatModel):
 
     litellm_provider = "huggingface"
     extra_params = ("reasoning_effort",)
+    native_params = ("top_k", "repetition_penalty")

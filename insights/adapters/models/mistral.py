@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from insights.adapters.models.base import LiteLLMChatModel
+from insights.core.request import ChatRequest
 
 
 class MistralAdapter(LiteLLMChatModel):
@@ -21,23 +23,27 @@ class MistralAdapter(LiteLLMChatModel):
     )
     extra_params = ("tool_choice", "frequency_penalty", "presence_penalty", "n", "prediction", "metadata", "reasoning_effort")
 
-    def mend(self, answer: dict[str, Any]) -> dict[str, Any]:
-        for choice in super().mend(answer).get("choices") or ():
-            message = choice["message"]
-            if isinstance(message["content"], list):
-                message["content"] = _joined(message["content"])
-        return answer
+    def adjust_body(self, body: dict[str, Any], request: ChatRequest) -> dict[str, Any]:
+        # litellm leaves out what isn't a text or an image; Mistral takes documents and sound too.
+        if len(body.get("messages") or ()) == len(request.messages):
+            for sent, asked in zip(body["messages"], request.messages, strict=True):
+                parts = asked.get("content")
+                if isinstance(parts, list) and any(part.get("type") in _MORE for part in parts):
+                    sent["content"] = [_part(part) for part in parts]
+        return body
 
-    def mend_event(self, event: dict[str, Any]) -> dict[str, Any] | None:
-        found = super().mend_event(event)
-        for choice in (found or {}).get("choices") or ():
-            if isinstance(choice["delta"].get("content"), list):
-                choice["delta"]["content"] = _joined(choice["delta"]["content"])
-        return found
+    def joined(self, blocks: list[Any]) -> Any:
+        # litellm's parser keeps only the last text block: one is left to it, with the text of all.
+        text = super().joined([block for block in blocks if block.get("type") == "text"])
+        rest = [block for block in blocks if block.get("type") != "text"]
+        return [*rest, {"type": "text", "text": text}] if text or not rest else rest
 
 
-def _joined(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """litellm's parser keeps only the last text block: one is left to it, with the text of all."""
-    text = "".join(block["text"] for block in blocks if block.get("type") == "text")
-    rest = [block for block in blocks if block.get("type") != "text"]
-    return [*rest, {"type": "text", "text": text}] if text or not rest else rest
+_MORE = ("file", "document_url", "input_audio")
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    """One part in Mistral's form: a file is a document by its data: URL."""
+    if part.get("type") == "file" and (part.get("file") or {}).get("file_data"):
+        return {"type": "document_url", "document_url": part["file"]["file_data"]}
+    return dict(part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,12 +16,16 @@ from insights.core.types import Usage
 _BRIDGE = "completion_extras.litellm_responses_transformation.transformation:LiteLLMResponsesTransformationHandler"
 
 
+# Families that speak only the Responses API (OpenAI's model pages), for names the catalogue doesn't have.
+_ONLY_RESPONSES = re.compile(r"codex|^(?:gpt-5[\d.]*|o\d+)-pro|deep-research|computer-use")
+
+
 def wants_responses(model: LiteLLMChatModel, request: ChatRequest) -> bool:
     """Whether a request must go to /responses: by name, by the catalogue's `mode`, or by its function tools."""
     if model.model_id.startswith("responses/"):
         return True
     info = model.info
-    mode = info.mode if info else "chat"
+    mode = info.mode if info else "responses" if model.own_host and _ONLY_RESPONSES.search(model.upstream) else "chat"
     tools = any(tool.get("type") == "function" for tool in request.params.get("tools") or ())
     return mode == "responses" or (
         mode == "responses_for_tools" and tools and request.params.get("reasoning_effort") != "none" and model.own_host
@@ -140,8 +145,12 @@ class OpenAIResponses(LiteLLMChatModel):
         )
 
         def read(event: dict[str, Any]) -> Any:
-            if event.get("type") == "response.refusal.delta":
+            kind = str(event.get("type"))
+            if kind == "response.refusal.delta":
                 return {"choices": [{"index": 0, "delta": {"refusal": event.get("delta")}}]}
+            if kind in ("response.reasoning_summary_text.delta", "response.reasoning_text.delta"):
+                # litellm makes a choice of each part of the summary
+                return {"choices": [{"index": 0, "delta": {"reasoning_content": event.get("delta")}}]}
             return parse(event)
 
         return read

@@ -6,6 +6,7 @@ about its wire.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ from insights.catalog.loader import Catalog
 from insights.catalog.schema import ModelInfo, ProviderConfig
 from insights.core.config import Settings
 from insights.core.effects import FlowGenerator, WireAnswer, WireCall
-from insights.core.errors import APIError, APIResponseValidationError
+from insights.core.errors import APIError, APIResponseValidationError, InternalServerError
 from insights.core.redact import SecretStr
 from insights.core.request import ChatRequest
 from insights.core.types import Usage
@@ -183,9 +184,7 @@ class Wire(BaseChatModel):
         if not self.openai_shaped:
             return answer
         for choice in answer.get("choices") or ():
-            message = choice.get("message")
-            if not isinstance(message, dict):
-                message = choice["message"] = {}
+            message = choice["message"] = self._mended(choice.get("message"))
             message.setdefault("role", "assistant")
             message.setdefault("content", None)
         return answer
@@ -197,8 +196,26 @@ class Wire(BaseChatModel):
         if not event.get("choices") and not event.get("usage"):
             return None
         for choice in event.get("choices") or ():
-            choice.setdefault("delta", {})
+            choice["delta"] = self._mended(choice.get("delta"))
         return event
+
+    def _mended(self, message: Any) -> dict[str, Any]:
+        found = message if isinstance(message, dict) else {}
+        if isinstance(found.get("content"), list):
+            found["content"] = self.joined(found["content"])
+        if isinstance(found.get("tool_calls"), dict):  # TGI
+            found["tool_calls"] = [found["tool_calls"]]
+        for call in found.get("tool_calls") or ():
+            if isinstance(call.get("id"), int):
+                call["id"] = str(call["id"])
+            function = call.get("function") or {}
+            if isinstance(function.get("arguments"), dict):
+                function["arguments"] = json.dumps(function["arguments"])
+        return found
+
+    def joined(self, blocks: list[Any]) -> Any:
+        """Content in blocks as litellm's parser can read it: the text of all of them."""
+        return "".join(str(block.get("text") or "") for block in blocks if isinstance(block, dict))
 
     def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
         """The provider's own finish reasons in an answer or event, by choice; empty where it gave none."""
@@ -218,7 +235,14 @@ class Wire(BaseChatModel):
 
     def error_in(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The error inside an answer with status 200, or a stream event."""
-        return data if data.get("error") else None
+        if data.get("error") or data.get("object") == "error":
+            return data
+        # OpenRouter: a choice may fail by itself.
+        choices = data.get("choices") if self.openai_shaped else ()
+        failed = next(
+            (choice["error"] for choice in choices or () if isinstance(choice, Mapping) and choice.get("error")), None
+        )
+        return {"error": failed} if failed else None
 
     def to_litellm(self, prepared: Prepared, answer: WireAnswer, data: dict[str, Any]) -> Any:
         """litellm's ModelResponse of an answer."""
@@ -247,6 +271,21 @@ class Wire(BaseChatModel):
     def key_required(self) -> bool:
         """Whether a call without an API key makes no sense."""
         return True
+
+    def gave_up(self, finishes: Mapping[int, str], status: int) -> None:
+        """Refuses an answer whose finish says that the provider failed.
+
+        Raises:
+            InternalServerError: naming the provider's word for it.
+        """
+        failed = sorted(convert.FAILED & set(finishes.values()))
+        if failed:
+            raise InternalServerError(
+                f"the provider gave up its answer: {failed[0]}",
+                provider=self.provider,
+                model=self.upstream,
+                status_code=status,
+            )
 
     def refused(self, status: int, headers: Mapping[str, str], body: Any, where: Endpoint) -> APIError:
         """The typed error for a refusal."""

@@ -10,4 +10,4 @@ class XaiAdapter(LiteLLMChatModel):
 
     litellm_provider = "xai"
     native_params = ("search_parameters", "deferred")
-    extra_params = ("user",)
+    extra_params = ("user", "reasoning_effort")
