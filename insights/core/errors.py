@@ -267,7 +267,8 @@ class AllModelsFailedError(InsightsError, ExceptionGroup[Exception]):
         return AllModelsFailedError(self.message, excs)
 
     def __str__(self) -> str:
-        rows = [f"  {i}. {type(error).__name__}: {error}" for i, error in enumerate(self.exceptions, 1)]
+        heads = [(str(error).splitlines() or [""])[0] for error in self.exceptions]  # hints are in the errors themselves
+        rows = [f"  {i}. {type(e).__name__}: {head}" for i, (e, head) in enumerate(zip(self.exceptions, heads, strict=True), 1)]
         return "\n".join([self.message, *rows])
 
     def __reduce__(self) -> tuple[Any, ...]:

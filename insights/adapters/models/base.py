@@ -223,6 +223,7 @@ class LiteLLMChatModel(Wire):
                     break
                 data = yield Read(stream, until)
         except APIError as error:
+            error.provider, error.model = error.provider or self.provider, error.model or self.upstream
             if not progress.content:
                 raise
             raise decoder.cut_off(error) from error
