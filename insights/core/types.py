@@ -106,7 +106,8 @@ class Usage(Model):
 
 
 class Cost(Model):
-    """What a call cost, in USD, exact. `float(cost)` and `str(cost)` work; the buckets add up to `total`.
+    """What a call cost, in USD, exact. `float(cost)`, `str(cost)`, `f"{cost:.6f}"`, `sum(costs)` and `cost < 0.01` work; the
+    buckets add up to `total`.
 
     `saved` is what a cached answer would have cost. `price_source` and `price_date` say where the prices come from.
     """
@@ -126,6 +127,20 @@ class Cost(Model):
 
     def __float__(self) -> float:
         return float(self.total)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.total, spec) if spec else str(self)
+
+    def __add__(self, other: Any) -> Decimal:
+        return self.total + (other.total if isinstance(other, Cost) else other)
+
+    __radd__ = __add__  # so that sum() works
+
+    def __lt__(self, other: Any) -> bool:
+        return bool(self.total < (other.total if isinstance(other, Cost) else other))
+
+    def __gt__(self, other: Any) -> bool:
+        return bool(self.total > (other.total if isinstance(other, Cost) else other))
 
     def __str__(self) -> str:
         return f"${self.total.normalize():f}"
@@ -225,6 +240,12 @@ class ModelResponse(Model):
         return isinstance(other, ModelResponse) and self.model_dump() == other.model_dump()
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        if "<locals>" in getattr(self._parse_as, "__qualname__", ""):  # pickle finds no class that a function made
+            state = {**state, "__pydantic_private__": {**(state["__pydantic_private__"] or {}), "_parse_as": None}}
+        return state
 
     def __str__(self) -> str:
         return self.text

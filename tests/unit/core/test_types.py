@@ -295,3 +295,24 @@ def test_a_tool_call_by_hand() -> None:
         "role": "assistant",
         "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
     }
+
+
+def test_costs_are_figures() -> None:
+    one, two = Cost(total=Decimal("0.0012")), Cost(total=Decimal("0.5"))
+    assert sum([one, two]) == Decimal("0.5012")
+    assert one + two == two + one == Decimal("0.5012")
+    assert f"{one:.3f} {two}" == "0.001 $0.5"
+    assert one < two > one
+    assert one < 0.01 < two
+
+
+def test_an_answer_read_with_a_class_of_a_function_can_be_pickled() -> None:
+    class Here(BaseModel):
+        name: str
+
+    answer = ModelResponse(choices=[Choices(message=Message(content='{"name": "x"}'))])
+    answer._parse_as = Here
+    again = pickle.loads(pickle.dumps(answer))
+    assert again == answer
+    assert again.parsed is None
+    assert answer.parsed == Here(name="x")
