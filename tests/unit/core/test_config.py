@@ -197,3 +197,41 @@ def test_directories(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own_cache_
 def test_a_key_is_a_text(value: Any) -> None:
     with pytest.raises(ConfigError, match="OPENAI_API_KEY"):
         Settings(OPENAI_API_KEY=value)
+
+
+@pytest.mark.parametrize("name", ["OPENAI_APIKEY", "OPENAI_KEY", "TIMEOUT", "openai_api_key", "OPENAI_API_BASE"])
+def test_what_is_no_name_of_a_key(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"Settings has no '{name}'") as raised:
+        Settings(**{name: "canary-key"})  # type: ignore[arg-type]  # what this is about
+    assert "{PROVIDER}_API_KEY" in str(raised.value.hint)
+    assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "HF_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"])
+def test_names_of_keys(name: str) -> None:
+    assert shown(Settings(**{name: "k"}).key(name)) == "k"  # type: ignore[arg-type]  # a key, by its name
+
+
+@pytest.mark.parametrize(
+    ("given", "means"), [("no", False), ("0", False), ("OFF", False), ("yes", True), ("1", True), (0, False)]
+)
+def test_a_given_flag_may_be_a_word(given: Any, means: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INSIGHTS_CACHE", str(not means))
+    assert Settings(cache=given).cache is means
+
+
+def test_a_given_flag_that_is_neither() -> None:
+    with pytest.raises(ConfigError, match="'maybe' is neither yes nor no"):
+        _ = Settings(cache="maybe").cache  # type: ignore[arg-type]  # what this is about
+
+
+def test_the_home_directory_is_written_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = Settings(cache_dir="~/answers", config_dir="~/config", env_file="~/the.env")
+    found = (settings.cache_dir, settings.config_dir, settings.env_file)
+    assert found == (tmp_path / "answers", tmp_path / "config", tmp_path / "the.env")
+    for name in ("CACHE_DIR", "CONFIG_DIR", "ENV_FILE"):
+        monkeypatch.setenv(f"INSIGHTS_{name}", "~/named")
+    (tmp_path / "named").write_text("OPENAI_API_KEY=from-home\n")
+    assert (Settings().cache_dir, Settings().config_dir, Settings().env_file) == (tmp_path / "named",) * 3
+    assert shown(Settings().OPENAI_API_KEY) == "from-home"

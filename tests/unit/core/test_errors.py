@@ -65,7 +65,8 @@ def test_a_pickle_keeps_everything(cls: type[InsightsError], protocol: int) -> N
 
 def test_a_pickled_group_keeps_its_errors() -> None:
     again = pickle.loads(pickle.dumps(made(AllModelsFailedError)))
-    assert [(type(e), str(e)) for e in again.exceptions] == [(Timeout, "a: slow"), (ValueError, "odd")]
+    slow = f"a: slow\n  -> {Timeout.default_hint}"
+    assert [(type(e), str(e)) for e in again.exceptions] == [(Timeout, slow), (ValueError, "odd")]
 
 
 def test_what_a_pickle_keeps_besides() -> None:
@@ -125,7 +126,7 @@ def test_the_text_of_an_api_error() -> None:
     ],
 )
 def test_unknown_parts_are_left_out(given: dict[str, str], text: str) -> None:
-    assert str(BadRequestError("no", **given)) == text  # type: ignore[arg-type]
+    assert str(BadRequestError("no", hint="mend it", **given)) == f"{text}\n  -> mend it"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -164,11 +165,47 @@ def test_what_may_pass(cls: type[APIError]) -> None:
 def test_hints() -> None:
     assert QuotaExceededError("x").hint == QuotaExceededError.default_hint
     assert QuotaExceededError("x", hint="mine").hint == "mine"
-    assert BadRequestError("x").hint is None
+    assert InsightsError("x").hint is None
+
+
+@pytest.mark.parametrize("cls", [cls for cls in API_CLASSES if cls is not APIError])
+def test_every_error_says_what_to_do_next(cls: type[APIError]) -> None:
+    error = cls("x")
+    assert cls.default_hint
+    assert error.hint == cls.default_hint
+    assert str(error) == f"x\n  -> {cls.default_hint}"
+    assert str(cls("x", hint="mine")) == "x\n  -> mine"
+
+
+def test_a_hint_fits_its_error() -> None:
+    """What mends one kind of failure doesn't mend another: these say what is particular to them."""
+    said = {cls: str(cls.default_hint) for cls in API_CLASSES}
+    assert "key" in said[errors.AuthenticationError]
+    assert "wait" in said[RateLimitError]
+    assert "wait" not in said[QuotaExceededError]
+    assert "timeout=" in said[Timeout]
+    assert "partial" in said[TruncatedStreamError]
+    assert "shorten" in said[errors.ContextWindowExceededError]
+    assert said[UnsupportedParamsError] == said[BadRequestError]
 
 
 def test_a_group_reads_as_a_table() -> None:
+    """One row for each error: what to do about it is in the errors themselves."""
+    assert Timeout("slow").hint
     assert str(made(AllModelsFailedError)) == "all 2 models failed\n  1. Timeout: a: slow\n  2. ValueError: odd"
+
+
+def test_a_group_shows_the_first_line_of_each_error() -> None:
+    group = AllModelsFailedError(
+        "all 3 models failed",
+        [RateLimitError("slow\ndown", provider="a", request_id="req_1"), ValueError(), ValueError("one\ntwo")],
+    )
+    assert str(group).splitlines() == [
+        "all 3 models failed",
+        "  1. RateLimitError: a: slow",
+        "  2. ValueError: ",
+        "  3. ValueError: one",
+    ]
 
 
 def test_a_group_can_be_split() -> None:

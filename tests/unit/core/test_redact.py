@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from typing import Any
 
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from insights.core.errors import BadRequestError
 from insights.core.redact import MASK, SecretStr, redact, secret
 
 # Made up, in the forms that GitHub's secret scanning and the providers' own pages describe.
@@ -128,3 +131,15 @@ def test_no_secret(empty: str | SecretStr | None) -> None:
 def test_white_space_around_a_pasted_key() -> None:
     assert secret(" sk-x\n") == SecretStr("sk-x")
     assert secret(SecretStr("\tsk-x ")) == SecretStr("sk-x")
+
+
+def test_pydantics_secret_is_one_too() -> None:
+    assert secret(pydantic.SecretStr(" sk-x\n")) == SecretStr("sk-x")
+    assert secret(pydantic.SecretStr("  ")) is None
+
+
+@pytest.mark.parametrize("value", [3, 0, False, b"sk-canary", ["sk-canary"], pydantic.SecretBytes(b"sk-canary")])
+def test_a_secret_is_a_text(value: Any) -> None:
+    with pytest.raises(BadRequestError, match="a key must be a text") as raised:
+        secret(value)
+    assert "canary" not in str(raised.value)

@@ -13,8 +13,12 @@ from pydantic import BaseModel
 
 from insights.core.errors import BadRequestError, UnsupportedParamsError
 from insights.core.request import (
+    ELSEWHERE,
+    MEANT,
     NEUTRAL,
+    NOWHERE,
     OPENAI_PARAMS,
+    PLACES,
     as_list,
     build_request,
     canonical_json,
@@ -22,6 +26,7 @@ from insights.core.request import (
     normal_messages,
     plain,
 )
+from insights.core.types import Choices, Message, ModelResponse
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -130,6 +135,41 @@ def test_what_is_no_message(given: Any, message: str) -> None:
         normal_messages(given)
 
 
+@pytest.mark.parametrize(
+    "content", [3, True, 1.5, {"type": "text", "text": "Hi"}, [], ["Hi"], [{"type": "text", "text": "Hi"}, "Ho"], [None]]
+)
+def test_content_of_another_kind(content: Any) -> None:
+    """OpenAI's reference: `content` is a text or an array of parts, and an array has at least one."""
+    with pytest.raises(BadRequestError, match=r"messages\[1\]: content must be a text or a list of parts") as raised:
+        normal_messages([{"role": "system", "content": "Be."}, {"role": "user", "content": content}])
+    assert "image_url" in str(raised.value.hint)
+
+
+def test_a_message_that_contains_itself() -> None:
+    message: dict[str, Any] = {"role": "user", "content": "Hi"}
+    message["me"] = [message]
+    with pytest.raises(BadRequestError, match=r"messages\[0\] contains itself"):
+        normal_messages([message])
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        ModelResponse(choices=[Choices(message=Message(content="Hello!"))]),
+        {"id": "x", "choices": [{"message": {"role": "assistant", "content": "Hello!"}}]},
+        Choices(message=Message(content="Hello!")),
+    ],
+    ids=["ours", "dict", "choice"],
+)
+def test_a_whole_answer_in_place_of_its_message(whole: Any) -> None:
+    with pytest.raises(BadRequestError, match=r"messages\[1\] has no 'role'") as raised:
+        normal_messages([{"role": "user", "content": "Hi"}, whole])
+    assert raised.value.hint == "of an answer r, append r.choices[0].message"
+    with pytest.raises(BadRequestError) as raised:
+        normal_messages([{"content": "Hi"}])
+    assert raised.value.hint == "roles are system, developer, user, assistant, tool"
+
+
 def test_a_hint_for_bytes() -> None:
     with pytest.raises(BadRequestError) as raised:
         plain(b"", "image")
@@ -151,6 +191,9 @@ class Point(BaseModel):
         ((1, 2), [1, 2]),
         ({3, 1, 2}, [1, 2, 3]),
         (frozenset({"b", "a"}), ["a", "b"]),
+        # Sorted by their JSON, so that kinds that don't compare don't matter: '"a"' < '1' < 'null'.
+        ({"a", 1, None}, ["a", 1, None]),
+        ({(2, 3), "b"}, ["b", [2, 3]]),
         (Point(x=1), {"x": 1}),
         ([Point(x=1, y=2)], [{"x": 1, "y": 2}]),
         ({1: "a"}, {"1": "a"}),
@@ -180,6 +223,24 @@ def test_a_list_is_a_list(value: Any) -> None:
     assert as_list((1, 2), "x") == [1, 2]
 
 
+@pytest.mark.parametrize("value", ["x", 3, ["a"], [("a", 1)]])
+@pytest.mark.parametrize("name", ["extra_body", "extra_headers"])
+def test_a_dict_is_a_dict(name: str, value: Any) -> None:
+    with pytest.raises(BadRequestError, match=f"{name} must be a dict, got {type(value).__name__}"):
+        build_request("m", "Hi", {}, **{name: value})
+
+
+@pytest.mark.parametrize("value", ["x", True, ["include_usage"]])
+def test_stream_options_are_a_dict(value: Any) -> None:
+    with pytest.raises(BadRequestError, match=f"stream_options must be a dict, got {type(value).__name__}"):
+        build_request("m", "Hi", {"stream_options": value}, stream=True)
+
+
+def test_headers_of_none_are_not_given() -> None:
+    request = build_request("m", "Hi", {}, extra_headers={"X-A": None, "X-B": ""})  # type: ignore[dict-item]
+    assert request.extra_headers == {"X-B": ""}
+
+
 # ---------------------------------------------------------------- names
 
 
@@ -200,6 +261,31 @@ def test_options_are_suggested_and_native_names_are_known() -> None:
     assert "num_retries" in str(raised.value.hint)
     check_names(["top_k", "my_own_thing"], ("top_k",), "anthropic", ())
     check_names(sorted(OPENAI_PARAMS), (), "openai", ())
+
+
+@pytest.mark.parametrize(("wrong", "right"), sorted(MEANT.items()))
+def test_names_of_other_libraries(wrong: str, right: str) -> None:
+    with pytest.raises(UnsupportedParamsError, match=f"there is no parameter '{wrong}'") as raised:
+        check_names([wrong], (), "openai", ())
+    assert str(raised.value.hint).startswith(f"did you mean {right!r}? ")
+    assert raised.value.params == (wrong,)
+
+
+@pytest.mark.parametrize("wrong", sorted([*NOWHERE, *(place + "secret_thing" for place in PLACES)]))
+def test_arguments_of_other_clients_go_into_no_body(wrong: str) -> None:
+    """Some are credentials."""
+    with pytest.raises(UnsupportedParamsError, match=f"there is no parameter '{wrong}'") as raised:
+        check_names([wrong], (), "openai", ())
+    assert str(raised.value.hint).startswith("leave it out. ")
+    assert raised.value.params == (wrong,)
+    check_names([wrong], (wrong,), "openai", ())  # where the provider has it, it is one
+
+
+def test_names_that_several_providers_have() -> None:
+    assert {"top_k", "min_p", "repetition_penalty"} == ELSEWHERE
+    check_names(sorted(ELSEWHERE), (), "openai", ())
+    assert not ELSEWHERE & OPENAI_PARAMS
+    assert not (set(MEANT) | NOWHERE) & (OPENAI_PARAMS | ELSEWHERE)
 
 
 def test_neutral_values_are_openais_defaults() -> None:

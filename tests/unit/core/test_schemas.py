@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import warnings
+from collections.abc import Callable
 from enum import Enum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 
 from insights.core.errors import BadRequestError
 from insights.core.request import build_request
@@ -78,7 +81,8 @@ def test_strict_reaches_every_corner() -> None:
                 "pair": {"type": "array", "prefixItems": [fresh(), fresh()]},
             },
             "$defs": {"D": fresh()},
-        }
+        },
+        {},
     )
     assert part == fresh()
     assert len(objects(schema)) == 8
@@ -86,6 +90,134 @@ def test_strict_reaches_every_corner() -> None:
         found["additionalProperties"] is False and found["required"] == list(found["properties"]) for found in objects(schema)
     )
     assert "default" not in names(schema)
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int = 9
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+
+
+def strict_of(cls: type[BaseModel]) -> dict[str, Any]:
+    """The schema that is sent for a class, which is sent as strict."""
+    form, _ = response_format(cls)
+    assert form["json_schema"]["strict"] is True
+    schema: dict[str, Any] = form["json_schema"]["schema"]
+    return schema
+
+
+def test_a_reference_with_words_of_its_own_is_written_out() -> None:
+    """OpenAI refuses "$ref cannot have keywords {'description'}": what is referred to stands in its place."""
+
+    class Order(BaseModel):
+        main: Part = Field(description="the one that matters")
+        other: Part
+
+    properties = strict_of(Order)["properties"]
+    assert properties["main"] == {
+        "description": "the one that matters",
+        "title": "Part",
+        "type": "object",
+        "properties": {"name": {"title": "Name", "type": "string"}, "count": {"title": "Count", "type": "integer"}},
+        "required": ["name", "count"],
+        "additionalProperties": False,
+    }
+    assert properties["other"] == {"$ref": "#/$defs/Part"}
+
+
+def test_a_written_out_reference_shares_nothing_with_its_definition() -> None:
+    definitions = {"A": {"type": "object", "properties": {"a": {"type": "string", "default": "x"}}}}
+    found = strict_schema({"$ref": "#/$defs/A", "description": "mine"}, definitions)
+    assert found["properties"] == {"a": {"type": "string"}}
+    assert definitions["A"]["properties"] == {"a": {"type": "string", "default": "x"}}
+    assert "required" not in definitions["A"]
+
+
+def test_a_discriminated_union() -> None:
+    """OpenAI's strict mode knows `anyOf` and neither `oneOf` nor `discriminator`."""
+
+    class Home(BaseModel):
+        pet: Cat | Dog = Field(discriminator="kind")
+
+    schema = strict_of(Home)
+    assert schema["properties"]["pet"]["anyOf"] == [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}]
+    assert not names(schema) & {"oneOf", "discriminator"}
+    assert schema["$defs"]["Cat"]["required"] == ["kind", "lives"]
+
+
+def with_dict() -> type[BaseModel]:
+    class Counts(BaseModel):
+        counts: dict[str, int]
+
+    return Counts
+
+
+def with_bare_dict() -> type[BaseModel]:
+    class Loose(BaseModel):
+        anything: dict  # type: ignore[type-arg]  # what this is about
+
+    return Loose
+
+
+def with_extra() -> type[BaseModel]:
+    class Open(BaseModel, extra="allow"):
+        a: int
+
+    return Open
+
+
+def with_dict_inside() -> type[BaseModel]:
+    class Inner(BaseModel):
+        many: list[dict[str, str]] = Field(default_factory=list)
+
+    class Outer(BaseModel):
+        inner: Inner | None = None
+
+    return Outer
+
+
+@pytest.mark.parametrize("make", [with_dict, with_bare_dict, with_extra, with_dict_inside])
+def test_free_keys_cannot_be_strict(make: Callable[[], type[BaseModel]]) -> None:
+    """Strict mode wants `additionalProperties: false` everywhere, which would forbid what the class is for."""
+    cls = make()
+    form, parse_as = response_format(cls)
+    assert parse_as is cls
+    assert form == {"type": "json_schema", "json_schema": {"name": cls.__name__, "schema": cls.model_json_schema()}}
+
+
+@pytest.mark.parametrize(("inside", "said"), [(list[int], "array"), (Cat | Dog, "a union"), (str, "string")])
+def test_a_root_model_is_no_object(inside: Any, said: str) -> None:
+    cls: Any = RootModel[inside]
+    with pytest.raises(BadRequestError, match=f"isn't an object but {said}") as raised:
+        response_format(cls)
+    assert raised.value.hint == "put it into a model with one field"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"type": "string"}},
+        {"type": "string"},
+        {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+        {"enum": ["a", "b"]},
+    ],
+)
+def test_a_bare_schema_of_something_else_than_an_object(schema: dict[str, Any]) -> None:
+    form, parse_as = response_format(schema)
+    assert form == {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    assert parse_as is dict
+
+
+@pytest.mark.parametrize(
+    ("title", "name"), [("My answer: v1.0", "My_answer__v1_0"), ("Größe", "Gr__e"), ("x" * 70, "x" * 64), ("a-b_c", "a-b_c")]
+)
+def test_the_title_of_a_bare_schema_as_a_name(title: str, name: str) -> None:
+    """OpenAI: "a-z, A-Z, 0-9, or contain underscores and dashes, with a maximum length of 64"."""
+    form, _ = response_format({"type": "object", "properties": {}, "title": title})
+    assert form["json_schema"]["name"] == name
 
 
 def test_a_property_called_default_is_not_a_default() -> None:
@@ -266,3 +398,79 @@ def test_a_signature_that_cannot_be_read() -> None:
 
     with pytest.raises(BadRequestError, match="signature of tool 'lost'"):
         tool_schema(lost)
+
+
+class Undescribed(BaseModel):
+    city: str
+
+
+def test_a_pydantic_class_without_words_has_no_description() -> None:
+    """Not the docstring it inherits, which describes pydantic."""
+    function = tool_schema(Undescribed)["function"]
+    assert set(function) == {"name", "parameters"}
+
+
+def test_words_beside_the_type() -> None:
+    def find(
+        city: Annotated[str, Field(description="the city's name")],
+        limit: Annotated[int, Field(description="how many", ge=1)] = 5,
+    ) -> None:
+        """Finds."""
+
+    parameters = parameters_schema(find)
+    assert parameters["required"] == ["city"]
+    assert parameters["properties"] == {
+        "city": {"type": "string", "description": "the city's name"},
+        "limit": {"type": "integer", "description": "how many", "minimum": 1, "default": 5},
+    }
+
+
+def test_parameters_with_any_name() -> None:
+    """Names that a pydantic model has attributes of, or takes for its own, are ordinary names of parameters."""
+
+    def odd(schema: str, copy: bool, json: str, _x: int, model_config: str, model_dump: float = 0.5) -> None:
+        """Odd."""
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parameters = parameters_schema(odd)
+    assert {name: item["type"] for name, item in parameters["properties"].items()} == {
+        "schema": "string",
+        "copy": "boolean",
+        "json": "string",
+        "_x": "integer",
+        "model_config": "string",
+        "model_dump": "number",
+    }
+    assert parameters["required"] == ["schema", "copy", "json", "_x", "model_config"]
+
+
+class Asking:
+    """Can be called, and has no name."""
+
+    def __call__(self, city: str) -> str:
+        return city
+
+
+@pytest.mark.parametrize(
+    "tool", [lambda city: city, functools.partial(weather, unit="c"), Asking()], ids=["lambda", "partial", "object"]
+)
+def test_a_tool_has_a_name(tool: Any) -> None:
+    with pytest.raises(BadRequestError, match="a tool needs a name") as raised:
+        tool_schema(tool)
+    assert raised.value.hint == "write it as a function: def ..."
+
+
+class Handle:
+    """A class that pydantic knows nothing of."""
+
+
+@pytest.mark.parametrize("kind", [Handle, Callable[[int], int], list[Handle]])
+def test_a_type_without_a_schema(kind: Any) -> None:
+    def use(thing: Any) -> None:
+        """Uses."""
+
+    use.__annotations__["thing"] = kind
+    with pytest.raises(BadRequestError, match="parameters of tool 'use' have no JSON schema") as raised:
+        tool_schema(use)
+    assert "\n" not in raised.value.message
