@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from insights.core.errors import ConfigError
+from insights.core.errors import BadRequestError, ConfigError
 from insights.core.redact import SecretStr, secret
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
@@ -90,9 +90,10 @@ class Settings:
                 raise ConfigError(
                     f"Settings has no {name!r}", hint="settings are " + ", ".join(given) + " and {PROVIDER}_API_KEY"
                 )
-            if not isinstance(value, str | SecretStr | None):
-                raise ConfigError(f"{name} must be a text, got {type(value).__name__}")
-            given[name] = secret(value)
+            try:
+                given[name] = secret(value)
+            except BadRequestError:
+                raise ConfigError(f"{name} must be a text, got {type(value).__name__}") from None
         object.__setattr__(self, "_given", {name: value for name, value in given.items() if value is not None})
 
     def __repr__(self) -> str:

@@ -185,10 +185,7 @@ def _message(item: Any, index: int) -> dict[str, Any]:
             if whole
             else "roles are system, developer, user, assistant, tool",
         )
-    try:
-        data: dict[str, Any] = plain(item, f"messages[{index}]")
-    except RecursionError:
-        raise BadRequestError(f"messages[{index}] contains itself, or is nested too deeply") from None
+    data: dict[str, Any] = plain(item, f"messages[{index}]")
     content = data.get("content")
     parts_right = isinstance(content, list) and content and all(isinstance(part, dict) for part in content)
     if not (content is None or isinstance(content, str) or parts_right):
@@ -201,6 +198,18 @@ def _message(item: Any, index: int) -> dict[str, Any]:
 
 
 def plain(value: Any, where: str) -> Any:
+    """`value` as JSON data; see `_plain`.
+
+    Raises:
+        BadRequestError: something with no JSON form, or something that contains itself.
+    """
+    try:
+        return _plain(value, where)
+    except RecursionError:
+        raise BadRequestError(f"{where} contains itself, or is nested too deeply") from None
+
+
+def _plain(value: Any, where: str) -> Any:
     """`value` as JSON data: pydantic models dumped, tuples and sets as lists, everything copied.
 
     Raises:
@@ -213,14 +222,14 @@ def plain(value: Any, where: str) -> Any:
             raise BadRequestError(f"{where} is {value!r}, which JSON can't say")
         return value
     if isinstance(value, Mapping):
-        return {str(key): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+        return {str(key): _plain(item, f"{where}[{key!r}]") for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, (set, frozenset)):
-        return sorted((plain(item, where) for item in value), key=canonical_json)
+        return sorted((_plain(item, where) for item in value), key=canonical_json)
     dump: Callable[..., Any] | None = getattr(value, "model_dump", None)
     if callable(dump):
-        return plain(dump(mode="json", exclude_none=True), where)
+        return _plain(dump(mode="json", exclude_none=True), where)
     raise BadRequestError(
         f"{where} is a {type(value).__name__}, which has no JSON form",
         hint="images and files go in as data: URLs (base64)" if isinstance(value, bytes) else None,

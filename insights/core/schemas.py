@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 from insights.core.errors import BadRequestError
@@ -19,6 +20,9 @@ def response_format(value: Any) -> tuple[Any, Any]:
     """
     if isinstance(value, type) and hasattr(value, "model_json_schema"):
         schema = value.model_json_schema()
+        root = schema.pop("$ref", "").rpartition("/")[2]  # pydantic's way to say that a class contains itself
+        if root:
+            schema.update(copy.deepcopy(schema["$defs"][root]))
         if schema.get("type") != "object":
             raise BadRequestError(
                 f"response_format {value.__name__} isn't an object but {schema.get('type', 'a union')}",
@@ -52,46 +56,58 @@ def _json_schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     """The strict form where the schema can be made strict; one with free keys (a dict field) can't."""
     if _has_free_keys(schema):
         return {"type": "json_schema", "json_schema": {"name": _name(name), "schema": schema}}
-    strict = strict_schema(schema, schema.get("$defs", {}))
+    strict = strict_schema(schema, copy.deepcopy(schema.get("$defs", {})))
     return {"type": "json_schema", "json_schema": {"name": _name(name), "schema": strict, "strict": True}}
 
 
-def _has_free_keys(schema: Any) -> bool:
-    if isinstance(schema, list):
-        return any(_has_free_keys(item) for item in schema)
-    if not isinstance(schema, dict):
-        return False
-    free = schema.get("additionalProperties") not in (None, False) or (
-        schema.get("type") == "object" and "properties" not in schema
-    )
-    return free or any(_has_free_keys(item) for item in schema.values())
+def _parts(schema: Mapping[str, Any]) -> Iterator[Any]:
+    """The schemas inside a schema."""
+    for name in ("properties", "$defs"):
+        yield from schema.get(name, {}).values()
+    for name in ("anyOf", "oneOf", "allOf", "prefixItems"):
+        yield from schema.get(name, ())
+    if isinstance(schema.get("items"), dict):
+        yield schema["items"]
 
 
-def strict_schema(schema: dict[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+def _has_free_keys(schema: Mapping[str, Any]) -> bool:
+    open_ended = schema.get("additionalProperties") not in (None, False)
+    bare = schema.get("type") == "object" and "properties" not in schema
+    return open_ended or bare or any(_has_free_keys(part) for part in _parts(schema))
+
+
+def strict_schema(
+    schema: dict[str, Any], definitions: Mapping[str, Any], inside: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """A schema as OpenAI's strict mode wants it: every property required, no others allowed, no defaults, nothing beside a
     `$ref`, `anyOf` for `oneOf`.
 
     The rules are those of OpenAI's guide "Structured model outputs", section "Supported schemas".
+
+    Args:
+        schema: changed in place.
+        definitions: the `$defs` as they were at first.
+        inside: definitions being written out already; a reference to one of them stays a reference.
     """
-    reference = schema.get("$ref", "")
-    if reference and len(schema) > 1:
-        schema.pop("$ref")
-        for name, value in copy.deepcopy(definitions.get(reference.rpartition("/")[2], {})).items():
-            schema.setdefault(name, value)
+    name = schema.get("$ref", "").rpartition("/")[2]
+    if name and len(schema) > 1:
+        if name in inside or name not in definitions:
+            kept = schema["$ref"]
+            schema.clear()
+            schema["$ref"] = kept
+        else:
+            inside |= {name}
+            schema.pop("$ref")
+            for key, value in copy.deepcopy(definitions[name]).items():
+                schema.setdefault(key, value)
     if "oneOf" in schema:
         schema["anyOf"] = schema.pop("oneOf")
         schema.pop("discriminator", None)
     if schema.get("type") == "object" and "properties" in schema:
         schema["additionalProperties"] = False
         schema["required"] = list(schema["properties"])
-    for name in ("properties", "$defs"):
-        for item in schema.get(name, {}).values():
-            strict_schema(item, definitions)
-    for name in ("anyOf", "allOf", "prefixItems"):
-        for item in schema.get(name, ()):
-            strict_schema(item, definitions)
-    if isinstance(schema.get("items"), dict):
-        strict_schema(schema["items"], definitions)
+    for part in _parts(schema):
+        strict_schema(part, definitions, inside)
     schema.pop("default", None)
     return schema
 
@@ -149,6 +165,7 @@ def parameters_schema(function: Callable[..., Any]) -> dict[str, Any]:
 
     from pydantic import Field, TypeAdapter
     from pydantic.errors import PydanticUserError
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
     from typing_extensions import TypedDict
 
     name = function.__name__
@@ -179,6 +196,7 @@ def parameters_schema(function: Callable[..., Any]) -> dict[str, Any]:
     properties = schema.setdefault("properties", {})
     for label, item in properties.items():
         item.pop("title", None)
-        if label in defaults and isinstance(defaults[label], str | int | float | bool):
-            item.setdefault("default", defaults[label])
+        if label in defaults and defaults[label] is not None:
+            with contextlib.suppress(PydanticSerializationError):
+                item.setdefault("default", to_jsonable_python(defaults[label]))
     return schema

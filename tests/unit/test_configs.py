@@ -11,6 +11,8 @@ import pytest
 from insights.adapters.models.factory import ROUTER, Provider
 from insights.catalog.loader import Catalog, read_yaml, shipped_directory
 from insights.catalog.schema import PRICES, ModelInfo
+from insights.core.config import Settings
+from insights.core.errors import ConfigError
 from insights.routing.fallback import read_fallbacks
 
 PROVIDERS = [provider.value for provider in Provider]
@@ -168,3 +170,33 @@ def test_published_prices(model: str, prompt: int, completion: int, usd: str) ->
     assert info is not None
     paid, said = info.prices["cost_input_per_1k"], info.prices["cost_output_per_1k"]
     assert (prompt * paid + completion * said) / 1000 == Decimal(usd)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        (
+            "fast: openai/gpt-4.1\nbest: nobody/some-model\n",
+            2,
+            "alias 'best' must lead to provider/model, got 'nobody/some-model'",
+        ),
+        ("# a comment\n\nbest: gpt-4.1\n", 3, "alias 'best' must lead to provider/model, got 'gpt-4.1'"),
+        ("best: [openai/gpt-4.1]\n", 1, "alias 'best' must lead to a text"),
+        ("fast: openai/gpt-4.1\nbest: {model: gpt-4.1}\n", 2, "alias 'best' must lead to a text"),
+    ],
+)
+@pytest.mark.parametrize("folder", [".", "providers"])
+def test_a_wrong_alias_says_where_it_stands(tmp_path: Path, folder: str, text: str, line: int, message: str) -> None:
+    file = tmp_path / folder / "aliases.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        ROUTER.route("best", Catalog(Settings(config_dir=tmp_path)))
+    assert (raised.value.file, raised.value.line) == (str(file), line)
+    assert raised.value.message.startswith(f"{file}:{line}: {message}")
+
+
+def test_a_right_alias(tmp_path: Path) -> None:
+    (tmp_path / "aliases.yaml").write_text("best: openai/gpt-4.1\n")
+    found = ROUTER.route("best", Catalog(Settings(config_dir=tmp_path)))
+    assert (found.provider, found.model_id, found.rule) == ("openai", "gpt-4.1", "alias 'best' -> 'openai/gpt-4.1'")

@@ -9,7 +9,7 @@ import pytest
 from insights import explain_route
 from insights.client import Client
 from insights.core.config import Settings
-from insights.core.errors import UnknownModelError
+from insights.core.errors import BadRequestError, UnknownModelError
 
 from .conftest import OPENAI_KEY
 
@@ -90,3 +90,26 @@ def test_a_provider_without_a_base_of_its_own() -> None:
     found = Client(Settings()).explain_route("azure/my-deployment")
     assert found.provider == "azure"
     assert found.problem
+
+
+@pytest.mark.parametrize("name", ["timeout", "api_version", "apikey", "temperature"])
+def test_an_option_there_is_not(client: Client, name: str) -> None:
+    with pytest.raises(BadRequestError, match=f"explain_route has no '{name}'") as raised:
+        client.explain_route("openai/test-model", **{name: "x"})
+    assert raised.value.hint == "for this model it takes api_key, api_base"
+
+
+def test_an_option_of_one_provider(client: Client) -> None:
+    base = "https://mine.openai.azure.com"
+    found = client.explain_route("azure/mine", api_base=base, api_version="2024-10-21", api_key="k")
+    assert found.url == f"{base}/openai/deployments/mine/chat/completions?api-version=2024-10-21"
+    with pytest.raises(BadRequestError) as raised:
+        client.explain_route("azure/mine", aws_region_name="x")
+    assert "api_version" in str(raised.value.hint)
+
+
+def test_the_address_of_the_other_api_needs_no_key() -> None:
+    """What a call would ask is known without a key, also where it isn't chat completions."""
+    found = Client(Settings()).explain_route("openai/responses/gpt-5-pro")
+    assert (found.url, found.host) == ("https://api.openai.com/v1/responses", "api.openai.com")
+    assert (found.key_set, found.problem) == (False, "OPENAI_API_KEY is not set")

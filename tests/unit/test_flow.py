@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from insights.adapters.models import transport
 from insights.client import Client
 from insights.core.config import Settings
 from insights.core.effects import Effect, Flow, Sleep, drive
@@ -31,13 +32,14 @@ from insights.core.errors import (
     ServiceUnavailableError,
     Timeout,
     UnknownModelError,
+    UnsupportedParamsError,
 )
 from insights.core.types import Choices, Message, ModelResponse
 from insights.flow import call, judge, storable
 
 from .conftest import MISTRAL_KEY, OPENAI_KEY
-from .openai_wire import answer, encoded, refusal, usage
-from .scripted import Script, ask, failing, ok, planned, refused
+from .openai_wire import answer, encoded, events, refusal, usage
+from .scripted import Played, Script, ask, failing, ok, planned, refused, streamed
 
 OPENAI = "api.openai.com"
 MISTRAL = "api.mistral.ai"
@@ -87,6 +89,41 @@ def test_no_usage_no_price(client: Client) -> None:
     found = ask(client, Script(ok(body)))
     assert found.usage is None
     assert found.cost is None
+
+
+def test_a_total_alone_has_no_price(client: Client) -> None:
+    """Tokens in and out cost differently, so a sum of both says nothing of the price."""
+    body = answer().replace(b'"usage": ' + encoded(usage()), b'"usage": {"total_tokens": 15}')
+    assert b'{"total_tokens": 15}' in body
+    found = ask(client, Script(ok(body)), cache=False)
+    assert found.cost is None
+    assert found.trace.notes == ["openai reported no usage, so the cost is unknown"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "total"),
+    [
+        # 1000 tokens in and 500 out: 0.002 + 0.004 ordinary, 0.001 + 0.002 flex.
+        (None, "default", "0.006"),
+        ("flex", "flex", "0.003"),
+        ("flex", "default", "0.006"),  # what served is billed, not what was asked for
+        ("flex", None, "0.003"),  # what was asked for, where the answer doesn't say
+        ("auto", "priority", None),  # no price is known for it
+    ],
+)
+def test_the_price_of_a_service_tier(
+    client: Client, config_dir: Path, asked: str | None, served: str | None, total: str | None
+) -> None:
+    file = config_dir / "openai.yaml"
+    file.write_text(file.read_text() + "      cost_flex_input_per_1k: 0.001\n      cost_flex_output_per_1k: 0.004\n")
+    body = answer().replace(b'"service_tier": "default"', b'"service_tier": ' + encoded(served))
+    found = ask(client, Script(ok(body)), service_tier=asked, cache=False)
+    if total is None:
+        assert found.cost is None
+        assert found.trace.notes == ["no price is known for openai/test-model"]
+    else:
+        assert found.cost is not None
+        assert found.cost.total == Decimal(total)
 
 
 def test_the_trace_of_an_answer(client: Client) -> None:
@@ -235,6 +272,34 @@ def test_a_sleep_that_took_too_long_ends_in_time(client: Client) -> None:
     assert len(script.calls) == 1
     assert raised.value.trace is not None
     assert [a.error for a in raised.value.trace.attempts] == ["InternalServerError", "Timeout"]
+
+
+@pytest.mark.parametrize("awaited", [False, True], ids=["plain", "streamed"])
+def test_the_import_of_litellm_is_not_the_providers_time(
+    client: Client, monkeypatch: pytest.MonkeyPatch, awaited: bool
+) -> None:
+    """It takes seconds, once in a process; a short timeout is about the provider."""
+    loads: list[float] = []
+    script = Script(streamed(events()) if awaited else ok(answer(), takes=2.0))
+    began = script.clock()
+
+    def load() -> None:
+        if not loads:
+            loads.append(script.clock())
+            script.clock.now += 100.0
+
+    transport.load()
+    monkeypatch.setattr(transport, "load", load)
+    monkeypatch.setattr(transport, "loaded", lambda: bool(loads))
+    if awaited:
+        found = Played(client, script, timeout=10.0, cache=False).run()
+    else:
+        found = ask(client, script, timeout=10.0, cache=False)
+    assert loads == [began]
+    assert script.deadlines == [pytest.approx(began + 100.0 + 10.0)]
+    assert found.text == "Hello!"
+    assert found.trace.duration == pytest.approx(0.0 if awaited else 2.0)
+    assert found.trace.attempts[0].duration == pytest.approx(0.0 if awaited else 2.0)
 
 
 # ---------------------------------------------------------------- fallback
@@ -473,6 +538,74 @@ def test_an_unknown_fallback(client: Client) -> None:
     script = Script()
     with pytest.raises(UnknownModelError, match="nobody-knows-this-one"):  # before anything is asked
         ask(client, script, fallbacks=["nobody-knows-this-one"])
+
+
+def test_a_fallback_that_cannot_serve_the_request_is_passed_over(client: Client) -> None:
+    script = Script(refused(500, SERVER_ERROR), ok(answer("third")))
+    found = ask(
+        client,
+        script,
+        num_retries=0,
+        logit_bias={"50256": -100},
+        fallbacks=[MISTRAL_MODEL, "openai/other"],
+        cache=False,
+    )
+    assert found.text == "third"
+    assert script.hosts == [OPENAI, OPENAI]
+    assert script.sent(1)["logit_bias"] == {"50256": -100}
+    assert [(a.provider, a.error, a.decision) for a in found.trace.attempts] == [
+        ("openai", "InternalServerError", "next"),
+        ("mistral", "UnsupportedParamsError", "next"),
+        ("openai", None, "answer"),
+    ]
+
+
+def test_what_the_first_model_cannot_serve_is_the_callers_to_mend(client: Client) -> None:
+    with pytest.raises(UnsupportedParamsError) as raised:
+        ask(client, Script(), MISTRAL_MODEL, logit_bias={"50256": -100}, fallbacks=["openai/other"])
+    assert raised.value.params == ("logit_bias",)
+
+
+def test_a_providers_own_parameters_stay_with_it(client: Client) -> None:
+    """`safe_prompt` is Mistral's: no other has it, and one that got it would refuse the call."""
+    script = Script(refused(500, SERVER_ERROR), refused(500, SERVER_ERROR), ok(answer()))
+    ask(
+        client,
+        script,
+        MISTRAL_MODEL,
+        num_retries=0,
+        safe_prompt=True,
+        temperature=0.5,
+        fallbacks=["openai/other", "mistral/another"],
+    )
+    assert script.hosts == [MISTRAL, OPENAI, MISTRAL]
+    assert [sent.get("safe_prompt") for sent in map(script.sent, range(3))] == [True, None, True]
+    assert [sent["temperature"] for sent in map(script.sent, range(3))] == [0.5] * 3
+
+
+def test_a_fallback_may_have_parameters_of_its_providers_own(client: Client) -> None:
+    script = Script(refused(500, SERVER_ERROR), ok(answer()))
+    ask(client, script, num_retries=0, fallbacks=[{"model": MISTRAL_MODEL, "safe_prompt": True}])
+    assert "safe_prompt" not in script.sent(0)
+    assert script.sent(1)["safe_prompt"] is True
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("base_url", "did you mean 'api_base'?"),
+        ("max_retries", "did you mean 'num_retries'?"),
+        ("headers", "did you mean 'extra_headers'?"),
+        ("organization", "leave it out."),
+        ("client_secret", "leave it out."),
+        ("aws_secret_access_key", "leave it out."),
+    ],
+)
+def test_arguments_of_other_libraries_are_refused_before_anything_is_sent(client: Client, name: str, hint: str) -> None:
+    with pytest.raises(UnsupportedParamsError, match=f"there is no parameter '{name}'") as raised:
+        ask(client, Script(), drop_params=True, **{name: "canary"})
+    assert str(raised.value.hint).startswith(hint)
+    assert "canary" not in str(raised.value)
 
 
 def test_what_is_for_the_whole_call_is_not_for_one_fallback(client: Client) -> None:

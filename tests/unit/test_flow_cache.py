@@ -152,10 +152,44 @@ def test_only_never_asks(client: Client) -> None:
     assert ask(client, NOTHING, cache="only").text == "one"
 
 
+@pytest.mark.parametrize("wrong", [{"ttl": 1}, {"namespace": "a", "no-cache": True}])
+def test_a_dict_for_the_cache_has_a_namespace_and_nothing_else(client: Client, wrong: dict[str, Any]) -> None:
+    name = next(name for name in wrong if name != "namespace")
+    with pytest.raises(BadRequestError, match=f"has no '{name}'") as raised:
+        ask(client, NOTHING, cache=wrong)
+    assert raised.value.hint == "it takes 'namespace'"
+
+
 @pytest.mark.parametrize("wrong", ["yes", 2, [], "Only"])
 def test_cache_takes_nothing_else(client: Client, wrong: Any) -> None:
     with pytest.raises(BadRequestError, match="cache must be"):
         ask(client, NOTHING, cache=wrong)
+
+
+def test_an_answer_that_holds_the_key_is_not_stored(client: Client, own_cache_dir: Path) -> None:
+    """A model may repeat what it was told, and a proxy what it was sent."""
+    text = f"You are asking with {OPENAI_KEY}."
+    found = ask(client, Script(ok(answer(text))))
+    assert (found.text, found.cached) == (text, False)
+    assert not own_cache_dir.exists()
+    assert ask(client, Script(ok(answer("two")))).text == "two"
+    assert ask(client, NOTHING).text == "two"
+
+
+def test_a_stream_that_holds_the_key_is_not_stored(client: Client, own_cache_dir: Path) -> None:
+    played = Played(client, Script(streamed(events([OPENAI_KEY[:7], OPENAI_KEY[7:]]))))
+    assert played.run().text == OPENAI_KEY
+    assert not own_cache_dir.exists()
+
+
+def test_an_answer_with_half_a_character_is_not_stored(client: Client, own_cache_dir: Path) -> None:
+    """JSON's escapes can say half of a surrogate pair, which no encoding can."""
+    found = ask(client, Script(ok(answer("Hi \ud83d!"))))
+    assert (found.text, found.cached) == ("Hi \ud83d!", False)
+    assert "not cached: the answer holds characters that can't be stored" in found.trace.notes
+    assert not own_cache_dir.exists()
+    assert ask(client, Script(ok(answer("two")))).text == "two"
+    assert ask(client, NOTHING).text == "two"
 
 
 def test_failures_are_not_stored(client: Client, own_cache_dir: Path) -> None:
@@ -287,6 +321,15 @@ def test_a_cache_that_cannot_be_used_costs_one_warning(config_dir: Path, tmp_pat
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert ask(broken, Script(ok(answer("two")))).text == "two"
+
+
+def test_a_cache_that_cannot_be_used_where_warnings_are_errors(config_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("not a directory")
+    broken = Client(Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=tmp_path / "a-file"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for text in ("one", "two"):
+            assert ask(broken, Script(ok(answer(text)))).text == text
 
 
 def test_a_database_that_is_none(config_dir: Path, tmp_path: Path) -> None:

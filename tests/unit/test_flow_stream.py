@@ -128,6 +128,16 @@ def test_after_the_first_content_it_is_truncated(client: Client, step: Any) -> N
     assert [a.decision for a in raised.value.trace.attempts] == ["stop"]
 
 
+@pytest.mark.parametrize("before", [[], [refused(500, SERVER_ERROR)]], ids=["alone", "after another model"])
+def test_what_cut_a_stream_off_is_the_cause(client: Client, before: list[Any]) -> None:
+    cause = APIConnectionError("reset by peer")
+    chain = [MISTRAL_MODEL] if before else []
+    played = Played(client, Script(*before, streamed([ROLE, HEL], then=cause)), num_retries=0, fallbacks=chain)
+    with pytest.raises(TruncatedStreamError) as raised:
+        played.run()
+    assert raised.value.__cause__ is cause
+
+
 def test_a_timeout_after_the_first_content_stays_one(client: Client) -> None:
     script = Script(streamed([ROLE, HEL, LO], then=Timeout("no time left")))
     played = Played(client, script, fallbacks=[MISTRAL_MODEL])

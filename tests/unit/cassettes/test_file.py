@@ -14,6 +14,7 @@ from insights.cassettes.file import Interaction, canonical_body, read_cassette, 
 from insights.core.effects import WireCall
 from insights.core.errors import CassetteError
 from insights.core.intercept import Recorded
+from insights.core.redact import SecretStr
 
 URL = "https://x.example/v1/chat"
 KEY = "sk-" + "AbCdEf0123456789"
@@ -236,3 +237,38 @@ def test_another_request(asked: WireCall) -> None:
 def test_bodies() -> None:
     assert canonical_body(b'{"a": 1}') == {"a": 1}
     assert canonical_body(b"\xff") == b"\xff"
+
+
+ODD_KEY = "0123456789-of-no-known-shape"
+
+
+@pytest.mark.parametrize(
+    "leaking",
+    [
+        interaction(body=b'{"a": "%s"}' % ODD_KEY.encode()),
+        interaction(pieces=[b"You sent " + ODD_KEY[:9].encode(), ODD_KEY[9:].encode()]),
+        interaction(pieces=[b"\xff " + ODD_KEY.encode()]),
+        interaction(url=f"{URL}?token={ODD_KEY}"),
+        interaction(x_request_id=ODD_KEY),
+    ],
+    ids=["request", "across pieces", "binary answer", "query", "header"],
+)
+def test_the_very_key_that_was_used_is_not_written(tmp_path: Path, leaking: Interaction) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("the old file")
+    with pytest.raises(CassetteError, match="not written") as raised:
+        write_cassette(path, [interaction(), leaking], {}, [SecretStr("another-key"), SecretStr(ODD_KEY)])
+    assert path.read_text() == "the old file"
+    assert [file.name for file in tmp_path.iterdir()] == ["c.yaml"]
+    assert ODD_KEY not in str(raised.value)
+    write_cassette(path, [leaking], {}, [SecretStr("another-key")])  # only because of that key
+    assert read_cassette(path) == [leaking]
+
+
+def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("not a directory")
+    path = tmp_path / "a-file" / "deep" / "c.yaml"
+    with pytest.raises(CassetteError, match="can't be written") as raised:
+        write_cassette(path, [interaction()], {})
+    assert raised.value.message.startswith(f"{path}: ")
+    assert raised.value.hint == "choose another path"

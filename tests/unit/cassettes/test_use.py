@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import threading
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,33 @@ def test_a_key_in_a_prompt_is_not_recorded(client: Client, provider: Provider, t
     assert path.read_text() == "the old file"
 
 
+@both
+@pytest.mark.parametrize("where", ["prompt", "answer"])
+def test_the_very_key_that_was_used_is_not_recorded(
+    client: Client, provider: Provider, tmp_path: Path, awaiting: bool, where: str
+) -> None:
+    """Also one that has no provider's shape."""
+    path = tmp_path / "c.yaml"
+    path.write_text("the old file")
+    key = "0123456789-of-no-known-shape"
+    provider.will(answer(f"You sent {key}!" if where == "answer" else "Hello!"))
+    with pytest.raises(CassetteError, match="not written") as raised:
+        record(path, client, provider, awaiting, api_key=key, messages=f"I use {key}" if where == "prompt" else "Hi")
+    assert key not in str(raised.value)
+    assert path.read_text() == "the old file"
+    provider.will(answer(f"You sent {key}!"))
+    record(path, client, provider, awaiting, api_key="another-key")
+    assert key in path.read_text()  # to anybody else it is a word like others
+
+
+def test_a_place_that_cannot_be_written_to(client: Client, provider: Provider, tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("not a directory")
+    provider.will(answer())
+    with pytest.raises(CassetteError, match="can't be written"):
+        record(tmp_path / "a-file" / "c.yaml", client, provider)
+    assert not intercept.active()
+
+
 def test_a_failed_block_writes_nothing(client: Client, provider: Provider, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("the old file")
@@ -224,6 +253,61 @@ def test_as_decorator(client: Client, keyless: Client, provider: Provider, tmp_p
     assert asyncio.run(awaited("Hi")) == asyncio.run(awaited("Hi")) == "Hello!"
     assert (plain.__name__, plain.__doc__) == ("plain", "Asks.")
     assert not intercept.active()
+
+
+def test_generators_are_decorated(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:
+    """The block lasts as long as the generator runs, not only until it is made."""
+    path = tmp_path / "c.yaml"
+    provider.will(answer("Hello!"))
+    record(path, client, provider)
+
+    @use_cassette(path)
+    def texts(messages: str) -> Generator[str, None, str]:
+        """Yields."""
+        yield "first"
+        yield keyless.completion(MODEL, messages).text
+        return "the end"
+
+    def around() -> Generator[str, None, None]:
+        yield (yield from texts("Hi"))
+
+    for _ in range(2):
+        assert list(around()) == ["first", "Hello!", "the end"]
+        assert not intercept.active()
+    assert inspect.isgeneratorfunction(texts)
+    assert (texts.__name__, texts.__doc__) == ("texts", "Yields.")
+    left = texts("Hi")
+    next(left)
+    assert intercept.active()
+    left.close()
+    assert not intercept.active()
+
+
+def test_async_generators_are_decorated(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    provider.will(answer("Hello!"))
+    record(path, client, provider)
+
+    @use_cassette(path)
+    async def texts(messages: str) -> AsyncIterator[str]:
+        yield "first"
+        yield (await keyless.acompletion(MODEL, messages)).text
+
+    async def read() -> list[str]:
+        return [text async for text in texts("Hi")]
+
+    for _ in range(2):
+        assert asyncio.run(read()) == ["first", "Hello!"]
+        assert not intercept.active()
+    assert inspect.isasyncgenfunction(texts)
+
+
+def test_classes_are_not_decorated(tmp_path: Path) -> None:
+    class Tests:
+        pass
+
+    with pytest.raises(TypeError, match="decorates functions, not classes"):
+        use_cassette(tmp_path / "c.yaml")(Tests)
 
 
 def test_as_async_block(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:

@@ -232,6 +232,19 @@ def test_a_directory_named_providers_inside(tmp_path: Path) -> None:
     assert Catalog(Settings(config_dir=tmp_path)).provider("openai").timeout == 5
 
 
+def test_both_the_directory_and_providers_inside_are_read(tmp_path: Path) -> None:
+    """`fallback.yaml` beside `providers/` counts; where both have a file, the one in `providers/` wins."""
+    (tmp_path / "providers").mkdir()
+    (tmp_path / "openai.yaml").write_text("openai:\n  timeout: 4\n")
+    (tmp_path / "mistral.yaml").write_text("mistral:\n  timeout: 6\n")
+    (tmp_path / "providers" / "openai.yaml").write_text("openai:\n  timeout: 5\n")
+    (tmp_path / "fallback.yaml").write_text("default: [openai/gpt-4.1]\n")
+    catalog = Catalog(Settings(config_dir=tmp_path))
+    assert (catalog.provider("openai").timeout, catalog.provider("mistral").timeout) == (5, 6)
+    assert catalog.files("fallback")[-1] == tmp_path / "fallback.yaml"
+    assert catalog.files("openai")[1:] == [tmp_path / "openai.yaml", tmp_path / "providers" / "openai.yaml"]
+
+
 def test_the_environment_names_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "openai.yaml").write_text("openai:\n  timeout: 5\n")
     monkeypatch.setenv("INSIGHTS_CONFIG_DIR", str(tmp_path))

@@ -131,3 +131,55 @@ def test_the_buckets_add_up_exactly(plain: int, cached: int, out: int, thought: 
     assert cost.total * 1000 == (plain + out + thought) * price + cached * less
     parts = (cost.input, cost.cached_input, cost.cache_write, cost.output, cost.reasoning, cost.audio, cost.request)
     assert sum(parts) == cost.total
+
+
+# ---------------------------------------------------------------- service tiers
+
+TIERED = {
+    **PLAIN,
+    "cost_cached_input_per_1k": "0.0003",
+    "cost_flex_input_per_1k": "0.0015",
+    "cost_flex_output_per_1k": "0.0075",
+    "cost_flex_cached_input_per_1k": "0.00015",
+    "cost_priority_input_per_1k": "0.006",
+    "cost_priority_output_per_1k": "0.03",
+    "cost_batch_input_per_1k": "0.001",
+}
+SOME = used(10_000, 2_000, {"cached_tokens": 4_000}, {})
+
+
+@pytest.mark.parametrize(
+    ("tier", "plain", "cached", "out", "total"),
+    [
+        (None, "0.018", "0.0012", "0.03", "0.0492"),  # 6 x 0.003 + 4 x 0.0003 + 2 x 0.015
+        ("flex", "0.009", "0.0006", "0.015", "0.0246"),  # 6 x 0.0015 + 4 x 0.00015 + 2 x 0.0075
+        # Without a price for cached tokens they are ordinary input of that tier, never of another.
+        ("priority", "0.036", "0.024", "0.06", "0.12"),  # 6 x 0.006 + 4 x 0.006 + 2 x 0.03
+    ],
+)
+def test_a_service_tier_has_prices_of_its_own(tier: str | None, plain: str, cached: str, out: str, total: str) -> None:
+    cost = price_of(info(TIERED), SOME, tier)
+    assert cost is not None
+    assert (cost.input, cost.cached_input, cost.output) == (Decimal(plain), Decimal(cached), Decimal(out))
+    assert cost.total == Decimal(total)
+
+
+@pytest.mark.parametrize("tier", ["default", "auto", "standard", "scale", ""])
+def test_other_names_of_tiers_cost_the_ordinary_prices(tier: str) -> None:
+    assert price_of(info(TIERED), SOME, tier) == price_of(info(TIERED), SOME)
+
+
+@pytest.mark.parametrize(("prices", "tier"), [(PLAIN, "flex"), (PLAIN, "priority"), (ALL, "priority"), (TIERED, "batch")])
+def test_a_tier_without_prices_is_unknown_and_not_the_ordinary_one(prices: dict[str, str], tier: str) -> None:
+    assert price_of(info(prices), SOME, tier) is None
+    assert price_of(info(prices), SOME) is not None
+
+
+def test_a_service_tier_of_a_long_prompt() -> None:
+    long = {"cost_input_per_1k": "0.01", "cost_output_per_1k": "0.02", "cost_flex_input_per_1k": "0.005"}
+    whole = {name: Decimal(value) for name, value in {**long, "cost_flex_output_per_1k": "0.008"}.items()}
+    flex = price_of(info(TIERED, (Tier(9_999, whole),)), SOME, "flex")
+    assert flex is not None
+    assert flex.total == Decimal("0.066")  # (6 + 4) x 0.005 + 2 x 0.008
+    half = {name: Decimal(value) for name, value in long.items()}
+    assert price_of(info(TIERED, (Tier(9_999, half),)), SOME, "flex") is None

@@ -235,3 +235,11 @@ def test_the_home_directory_is_written_short(monkeypatch: pytest.MonkeyPatch, tm
     (tmp_path / "named").write_text("OPENAI_API_KEY=from-home\n")
     assert (Settings().cache_dir, Settings().config_dir, Settings().env_file) == (tmp_path / "named",) * 3
     assert shown(Settings().OPENAI_API_KEY) == "from-home"
+
+
+def test_a_key_may_be_pydantics_secret() -> None:
+    from pydantic import SecretStr as PydanticSecret
+
+    key = Settings(OPENAI_API_KEY=PydanticSecret("sk-123456789")).OPENAI_API_KEY  # type: ignore[arg-type]
+    assert key is not None
+    assert key.get_secret_value() == "sk-123456789"

@@ -293,3 +293,12 @@ def test_neutral_values_are_openais_defaults() -> None:
     assert OPENAI_PARAMS.issuperset(NEUTRAL)
     for name, value in {"temperature": 1, "top_p": 1, "n": 1, "frequency_penalty": 0, "presence_penalty": 0}.items():
         assert value in NEUTRAL[name]
+
+
+@pytest.mark.parametrize("place", ["metadata", "extra_body"])
+def test_what_contains_itself_is_no_json(place: str) -> None:
+    cycle: dict[str, Any] = {}
+    cycle["again"] = cycle
+    params, extra = ({}, {"extra_body": cycle}) if place == "extra_body" else ({"metadata": cycle}, {})
+    with pytest.raises(BadRequestError, match=f"{place} contains itself"):
+        build_request("gpt-5-mini", "hi", params, **extra)

@@ -474,3 +474,37 @@ def test_a_type_without_a_schema(kind: Any) -> None:
     with pytest.raises(BadRequestError, match="parameters of tool 'use' have no JSON schema") as raised:
         tool_schema(use)
     assert "\n" not in raised.value.message
+
+
+class Tree(BaseModel):
+    """A class that contains itself, with a word on each branch."""
+
+    name: str
+    kids: list[Annotated[Tree, Field(description="a kid")]]
+
+
+def test_a_class_that_contains_itself() -> None:
+    form, read_as = response_format(Tree)
+    schema = form["json_schema"]["schema"]
+    assert read_as is Tree
+    assert (schema["type"], schema["required"], schema["additionalProperties"]) == ("object", ["name", "kids"], False)
+    # Written out once, then a bare reference: OpenAI takes nothing beside a $ref, and there is no end to writing it out.
+    inner = schema["properties"]["kids"]["items"]
+    assert inner["properties"]["kids"]["items"] == {"$ref": "#/$defs/Tree"}
+    assert schema["$defs"]["Tree"]["additionalProperties"] is False
+
+
+def test_examples_are_no_schemas() -> None:
+    class Example(BaseModel):
+        kind: str = Field(examples=[{"type": "object"}])
+
+    assert response_format(Example)[0]["json_schema"]["strict"] is True
+
+
+def test_defaults_of_any_kind_stay() -> None:
+    def tool(ids: list[int] = [1, 2], far: bool = False, near: str | None = None) -> None:  # noqa: B006
+        """A tool."""
+
+    properties = tool_schema(tool)["function"]["parameters"]["properties"]
+    assert (properties["ids"]["default"], properties["far"]["default"]) == ([1, 2], False)
+    assert "default" not in properties["near"]
