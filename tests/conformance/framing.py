@@ -33,7 +33,7 @@ class Stream:
 def sse(body: bytes) -> Stream:
     documents: list[dict[str, Any]] = []
     closed = False
-    for data in _sse_data(body.decode("utf-8", "replace")):
+    for data in _sse_data(body.decode("utf-8-sig", "replace")):
         if data.strip() == "[DONE]":
             closed = True
         elif data.strip():

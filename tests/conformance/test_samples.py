@@ -11,12 +11,13 @@ from .samples_odd_bedrock import BEDROCK_ODDITIES
 from .samples_odd_hosts import HOST_ODDITIES
 from .samples_odd_native import NATIVE_ODDITIES
 from .samples_openai import OPENAI_SAMPLES
+from .samples_review import REVIEWED
 from .wires import wire_of
 
 # Sample -> why the library does not do better. Each entry is reviewed, and fails as soon as it is not needed.
 KNOWN_GAPS: dict[str, str] = {}
 
-SAMPLES = [*OPENAI_SAMPLES, *NATIVE_SAMPLES, *HOST_ODDITIES, *NATIVE_ODDITIES, *BEDROCK_ODDITIES]
+SAMPLES = [*OPENAI_SAMPLES, *NATIVE_SAMPLES, *HOST_ODDITIES, *NATIVE_ODDITIES, *BEDROCK_ODDITIES, *REVIEWED]
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])

@@ -121,6 +121,8 @@ class AnthropicAdapter(LiteLLMChatModel):
                 given.pop(index, None)
             elif kind == "content_block_stop" and index in given:
                 number, arguments = given.pop(index)
+                if prepared.json_mode:  # the tool is litellm's way to ask for JSON, and its arguments are the answer
+                    return {"choices": [{"index": 0, "delta": {"content": json.dumps(arguments)}}]}
                 call = {"index": number, "type": "function", "function": {"arguments": json.dumps(arguments)}}
                 return {"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}
             return iterator.chunk_parser(event)

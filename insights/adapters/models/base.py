@@ -12,7 +12,7 @@ from insights.adapters.models import convert, transport
 from insights.adapters.models.body import Prepared, build
 from insights.adapters.models.decoder import Progress, StreamDecoder, chunks_of
 from insights.adapters.models.egress import Endpoint, endpoint
-from insights.adapters.models.frames import SSEFrames
+from insights.adapters.models.frames import SSEFrames, events_of_list
 from insights.adapters.models.media import refuse_remote_media
 from insights.adapters.models.wire import Wire
 from insights.core import intercept
@@ -104,7 +104,7 @@ class LiteLLMChatModel(Wire):
                 model=self.upstream,
                 status_code=answer.status,
             ) from None
-        if isinstance(data, list) and data and isinstance(data[0], dict):
+        if isinstance(data, list) and data and isinstance(data[0], dict) and data[0].get("error"):
             data = data[0]  # Google wraps some errors in a list
         if not isinstance(data, dict):
             raise self.malformed(TypeError(), answer.status)
@@ -204,10 +204,14 @@ class LiteLLMChatModel(Wire):
             raise self.refused(stream.status, stream.headers, (yield from _rest(stream, until)), decoder.where)
         decoder.headers = stream.headers
         yield Opened()
-        data = yield Read(stream, until)
-        if self.frames is SSEFrames and (data or b"").lstrip()[:1] in (b"{", b"["):  # JSON, and no line of an event stream
-            progress.unstreamed = (data or b"") + (yield from _rest(stream, until))
-            return
+        data: bytes | None = yield from _first(stream, until)
+        if self.frames is SSEFrames and data and data.lstrip(_BLANK)[:1] in (b"{", b"["):
+            # JSON, and no line of an event stream: a whole answer, or the events in a list.
+            body = data.lstrip(_BLANK) + (yield from _rest(stream, until))
+            data = events_of_list(body)
+            if not data:
+                progress.unstreamed = body
+                return
         held: list[Chunk] = []
         try:
             while True:
@@ -260,6 +264,17 @@ class LiteLLMChatModel(Wire):
                     yield news.chunk.text
         finally:
             await aclose(flow, performer)
+
+
+_BLANK: Final = b" \r\n\t\xef\xbb\xbf"
+
+
+def _first(stream: WireStream, until: float | None) -> FlowGenerator[bytes]:
+    """The body up to the piece in which it says something; all of it where it never does."""
+    got = b""
+    while not got.strip(_BLANK) and (data := (yield Read(stream, until))) is not None:
+        got += data
+    return got
 
 
 def _rest(stream: WireStream, until: float | None) -> FlowGenerator[bytes]:

@@ -237,6 +237,14 @@ def response(
     )
 
 
+def _unnumbered(delta: dict[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Takes off the index that litellm gives to calls without one: all of them 0, whichever call they belong to."""
+    sent = theirs.get("tool_calls")
+    for call, raw in zip(delta.get("tool_calls") or (), sent if isinstance(sent, list) else (), strict=False):
+        if isinstance(raw, Mapping) and raw.get("index") is None:
+            call.pop("index", None)
+
+
 def chunk(
     parsed: Any,
     raw: Mapping[str, Any],
@@ -264,6 +272,7 @@ def chunk(
             delta = _with_unknown(_clean(choice.get("delta") or {}), theirs.get("delta") or {}, skip=("content",))
             if not delta.get("reasoning_content") and isinstance(delta.get("reasoning"), str):
                 delta["reasoning_content"] = delta["reasoning"]
+            _unnumbered(delta, theirs.get("delta") or {})
             choices.append(_with_unknown({**choice, "delta": delta}, theirs, skip=("finish_reason", "delta")))
     present = {choice.get("index", 0) for choice in choices}
     choices += [{"index": index, "delta": {}} for index in finishes if index not in present]

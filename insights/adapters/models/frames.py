@@ -87,6 +87,17 @@ class SSEFrames:
                 yield _event(text)
 
 
+def events_of_list(body: bytes) -> bytes:
+    """A JSON list of events as the event stream it stands for (Gemini without `alt=sse`); nothing when it isn't one."""
+    try:
+        events = json.loads(body)
+    except (ValueError, RecursionError):
+        return b""
+    if not isinstance(events, list) or not events or (isinstance(events[0], dict) and "error" in events[0]):
+        return b""
+    return b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+
+
 class LineFrames:
     """One JSON object a line (Ollama)."""
 

@@ -205,6 +205,8 @@ class Wire(BaseChatModel):
             found["content"] = self.joined(found["content"])
         if isinstance(found.get("tool_calls"), dict):  # TGI
             found["tool_calls"] = [found["tool_calls"]]
+        if found.get("tool_calls"):
+            found["tool_calls"] = [call for call in found["tool_calls"] if isinstance(call, dict)]
         for call in found.get("tool_calls") or ():
             if isinstance(call.get("id"), int):
                 call["id"] = str(call["id"])
@@ -215,7 +217,7 @@ class Wire(BaseChatModel):
 
     def joined(self, blocks: list[Any]) -> Any:
         """Content in blocks as litellm's parser can read it: the text of all of them."""
-        return "".join(str(block.get("text") or "") for block in blocks if isinstance(block, dict))
+        return "".join(block if isinstance(block, str) else str((block or {}).get("text") or "") for block in blocks)
 
     def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
         """The provider's own finish reasons in an answer or event, by choice; empty where it gave none."""

@@ -299,6 +299,7 @@ def test_neutral_values_are_openais_defaults() -> None:
 def test_what_contains_itself_is_no_json(place: str) -> None:
     cycle: dict[str, Any] = {}
     cycle["again"] = cycle
-    params, extra = ({}, {"extra_body": cycle}) if place == "extra_body" else ({"metadata": cycle}, {})
+    params: dict[str, Any] = {"metadata": cycle} if place == "metadata" else {}
+    extra: Any = {"extra_body": cycle} if place == "extra_body" else {}
     with pytest.raises(BadRequestError, match=f"{place} contains itself"):
         build_request("gpt-5-mini", "hi", params, **extra)

@@ -101,6 +101,21 @@ def test_a_first_piece_without_index_and_id() -> None:
     assert calls(assembled(chunk(delta(tool_calls=[call(None, "weather", "{}")])))) == [(None, "weather", "{}")]
 
 
+def test_calls_with_neither_index_nor_id() -> None:
+    """Each names its function, so each is a call of its own; what names none goes on with the last."""
+    found = assembled(
+        chunk(delta(tool_calls=[call(None, "weather", '{"a": 1}', id="")])),
+        chunk(delta(tool_calls=[call(None, "time", '{"b":', id="")])),
+        chunk(delta(tool_calls=[call(None, None, " 2}")])),
+    )
+    assert [row[1:] for row in calls(found)] == [("weather", '{"a": 1}'), ("time", '{"b": 2}')]
+
+
+def test_calls_out_of_order() -> None:
+    found = assembled(*(chunk(delta(tool_calls=[call(index, "weather", id=f"t{index}")])) for index in (2, 0, 1)))
+    assert calls(found) == [("t0", "weather", "{}"), ("t1", "weather", "{}"), ("t2", "weather", "{}")]
+
+
 def test_every_call_under_index_0() -> None:
     """Seen in the wild: the id tells them apart, and pieces without one belong to the last."""
     found = assembled(
