@@ -206,7 +206,7 @@ class Wire(BaseChatModel):
         if isinstance(found.get("tool_calls"), dict):  # TGI
             found["tool_calls"] = [found["tool_calls"]]
         if found.get("tool_calls"):
-            found["tool_calls"] = [call for call in found["tool_calls"] if isinstance(call, dict)]
+            found["tool_calls"] = [call for call in found["tool_calls"] if call is not None]
         for call in found.get("tool_calls") or ():
             if isinstance(call.get("id"), int):
                 call["id"] = str(call["id"])
