@@ -7,16 +7,13 @@ Every model allows attribute and item access, keeps fields it doesn't know, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from insights.core.display import answer_markdown
 from insights.core.errors import APIResponseValidationError
-
-FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
 
 class Model(BaseModel):
@@ -295,10 +292,3 @@ class Chunk(Model):
 
     def __str__(self) -> str:
         return self.text
-
-
-def walk_deltas(chunks: list[Chunk]) -> Iterator[tuple[Chunk, StreamingChoices]]:
-    """Every choice of every chunk, in order."""
-    for chunk in chunks:
-        for choice in chunk.choices:
-            yield chunk, choice

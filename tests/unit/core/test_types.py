@@ -25,7 +25,6 @@ from insights.core.types import (
     ToolCall,
     Trace,
     Usage,
-    walk_deltas,
 )
 
 
@@ -279,7 +278,6 @@ def test_the_text_of_a_chunk_is_the_first_choices() -> None:
     )
     assert piece.text == str(piece) == "mine"
     assert Chunk().text == ""
-    assert [choice.index for _, choice in walk_deltas([piece, piece])] == [1, 0, 0, 1, 0, 0]
 
 
 def test_defaults_are_not_shared() -> None:
