@@ -62,6 +62,7 @@ def build(model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, drop_p
     notes = [f"dropped {name}: {model.provider} can't do it" for name in refused]
     if refused:
         body = draft.body()
+    body.update(draft.placed)
     headers = _with_betas(model.headers(draft.config, where, draft.arguments), draft.headers)
     fake_stream = bool(draft.flags.get("fake_stream"))
     streams = request.stream and not fake_stream
@@ -132,6 +133,7 @@ class _Draft:
         self.params: dict[str, Any] = model.adjust_params(copy.deepcopy(dict(request.params)))
         self.litellm_params = {"api_base": where.base, "custom_llm_provider": model.litellm_provider}
         self.messages = outgoing(model, request.messages)
+        self.placed: dict[str, Any] = {}
         self.log: Any = None
         self.arguments: dict[str, Any] = {}
         self.headers: dict[str, str] = {}
@@ -208,7 +210,7 @@ class _Draft:
         return _Translated(merged(model.body(self.config, arguments, headers), extra), arguments, headers, flags)
 
     def vanished(self, body: dict[str, Any]) -> list[str]:
-        """Parameters that left no mark on the body; a provider's own are put there by name, others taken out."""
+        """Parameters that left no mark on the body; a provider's own are to be put there by name, others are taken out."""
         refused = []
         whole: str | None = None
         for name in list(self.params):
@@ -224,7 +226,7 @@ class _Draft:
                 refused.append(name)
                 del self.params[name]
             else:
-                body[name] = self.params[name]
+                self.placed[name] = self.params[name]
         return refused
 
     def _leaves_mark(self, name: str, whole: str) -> bool:

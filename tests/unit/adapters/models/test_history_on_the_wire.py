@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import insights
 from insights.adapters.models import transport
 from insights.adapters.models.egress import Endpoint
 from insights.adapters.models.factory import ModelFactory
@@ -15,7 +16,7 @@ from insights.adapters.models.history import ANSWER_FIELDS
 from insights.core.errors import BadRequestError, InsightsError, UnsupportedParamsError
 from insights.core.redact import SecretStr
 from insights.core.request import build_request
-from tests.unit.adapters.loopback import Loopback
+from tests.unit.adapters.loopback import Loopback, as_json
 from tests.unit.adapters.models.asking import JSON_SCHEMA, KEY, TOOL, ask, missing
 from tests.unit.adapters.models.houses import PROVIDERS, model_of
 
@@ -338,3 +339,11 @@ def test_an_empty_list_of_tools_is_not_sent(loopback: Loopback) -> None:
 def test_a_schema_goes_to_every_claude(loopback: Loopback) -> None:
     request, _ = ask(loopback, CLAUDE, response_format=JSON_SCHEMA)
     assert '"answer"' in json.dumps(request.body)
+
+
+def test_a_parameter_of_the_providers_own_survives_the_drop_of_another(loopback: Loopback) -> None:
+    loopback.says(as_json({"candidates": [{"content": {"parts": [{"text": "x"}]}, "finishReason": "STOP"}]}))
+    given: dict[str, Any] = {"api_base": loopback.url, "api_key": KEY, "cache": False}
+    found = insights.completion("gemini/gemini-2.5-flash", "Hello", user="me", whole_new_thing=7, drop_params=True, **given)
+    assert "dropped user" in " ".join(found.trace.notes)
+    assert loopback.only.body["whole_new_thing"] == 7
