@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from insights.adapters.models.factory import ROUTER, ModelFactory, Provider
@@ -124,18 +125,18 @@ class Client:
             raise BadRequestError(f"api_base must be a URL, got {type(place['api_base']).__name__}")
         extra = {name: params.pop(name, None) for name in ("extra_body", "extra_headers")}
         route = self._route(model)
-        own = ModelFactory.adapter_class(Provider(route.provider)).options
-        where = {name: params.pop(name) for name in own if name in params}
+        adapter = ModelFactory.adapter_class(Provider(route.provider))
+        where = {name: params.pop(name) for name in adapter.options if name in params}
         request = build_request(model, messages, params, stream=stream, **extra)
         first = Candidate(request.model, lambda: self._adapter(route.model_id, route.provider, place | where), request)
         config = read_fallbacks(self._catalog)
-        chain = [
-            first,
-            *(self._fallback(name, change, request, where) for name, change in self._chain(options, config, request)),
-        ]
+
+        def stand_in(name: str, change: Mapping[str, Any] = MappingProxyType({})) -> Candidate:
+            return self._fallback(name, change, request, where, adapter.native_params)
+
         return Plan(
-            candidates=chain,
-            add=lambda name: self._fallback(name, {}, request, where),
+            candidates=[first, *(stand_in(name, change) for name, change in self._chain(options, config, request))],
+            add=stand_in,
             fallbacks=config if options["fallbacks"] != [] else Fallbacks(),
             retry=RetryPolicy(num_retries=self._retries(options["num_retries"])),
             timeout=self._timeout(options["timeout"], route.provider),
@@ -153,23 +154,27 @@ class Client:
             raise BadRequestError(f"model must be a name such as 'claude-haiku-4-5', got {model!r}")
         return ROUTER.route(model.strip(), self._catalog)
 
-    def _candidate(self, name: str, request: ChatRequest, options: Mapping[str, Any]) -> Candidate:
-        def make() -> Any:
-            route = self._route(name)
-            return self._adapter(route.model_id, route.provider, options)
+    def _fallback(
+        self,
+        name: str,
+        change: Mapping[str, Any],
+        request: ChatRequest,
+        options: Mapping[str, Any],
+        native: Sequence[str],
+    ) -> Candidate:
+        """A later candidate: the call's parameters with its own over them, and none of the first one's key or host.
 
-        return Candidate(name, make, request)
-
-    def _fallback(self, name: str, change: Mapping[str, Any], request: ChatRequest, options: Mapping[str, Any]) -> Candidate:
-        """A later candidate: the call's parameters with its own over them, and none of the first one's key or host."""
+        Parameters of the first provider's own (`native`), which mean nothing to another, are left out.
+        """
         provider = ROUTER.find(name, self._catalog).provider  # a name nobody knows is told before anything is asked
-        places = (*_PLACE_OPTIONS, *ModelFactory.adapter_class(Provider(provider)).options) if change else ()
+        adapter = ModelFactory.adapter_class(Provider(provider))
+        places = (*_PLACE_OPTIONS, *adapter.options)
         own = {key: value for key, value in change.items() if key in places}
         more = {key: value for key, value in change.items() if key not in own}
         for key in more:
             if key in _PLAN_OPTIONS:
                 raise BadRequestError(f"{key} is for the whole call, not for one fallback", hint=f"pass {key}= to the call")
-        foreign = self._foreign(request, provider)
+        foreign = set(native) - set(adapter.native_params) - OPENAI_PARAMS
         changed = replace(request, model=name, params={n: v for n, v in request.params.items() if n not in foreign})
         if more:
             changed = build_request(
@@ -181,12 +186,12 @@ class Client:
                 extra_headers=request.extra_headers,
             )
             changed = replace(changed, parse_as=changed.parse_as if "response_format" in more else request.parse_as)
-        return self._candidate(name, changed, {**options, **own})
 
-    def _foreign(self, request: ChatRequest, provider: str) -> set[str]:
-        """Parameters of the first provider's own, which mean nothing to another."""
-        first = ModelFactory.adapter_class(Provider(ROUTER.find(request.model, self._catalog).provider)).native_params
-        return set(first) - set(ModelFactory.adapter_class(Provider(provider)).native_params) - OPENAI_PARAMS
+        def make() -> Any:
+            route = self._route(name)
+            return self._adapter(route.model_id, route.provider, {**options, **own})
+
+        return Candidate(name, make, changed)
 
     def _adapter(self, model_id: str, provider: str, options: Mapping[str, Any]) -> Any:
         taken = {name: value for name, value in options.items() if name in _PLACE_OPTIONS and value is not None}

@@ -115,6 +115,17 @@ def read_yaml(path: Path) -> Node:
     return _convert(root, str(path), set())
 
 
+def read_yaml_once(path: Path) -> Node:
+    """`read_yaml`, and again only when the file has changed: for the small files that every call looks into."""
+    about = path.stat()
+    return _remembered(path, about.st_mtime_ns, about.st_size)
+
+
+@lru_cache(maxsize=16)
+def _remembered(path: Path, modified: int, size: int) -> Node:
+    return read_yaml(path)
+
+
 def _convert(node: Any, file: str, seen: set[int]) -> Node:
     line = node.start_mark.line + 1
     if id(node) in seen:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from insights.catalog.loader import Catalog, Node, read_yaml
+from insights.catalog.loader import Catalog, Node, read_yaml_once
 from insights.core import errors
 from insights.core.errors import APIError, BadRequestError
 
@@ -61,7 +61,7 @@ def read_fallbacks(catalog: Catalog) -> Fallbacks:
     """
     values: dict[str, Any] = {}
     for path in catalog.files("fallback"):
-        for name, node in read_yaml(path).mapping("fallback.yaml").items():
+        for name, node in read_yaml_once(path).mapping("fallback.yaml").items():
             if name not in KEYS:
                 near = difflib.get_close_matches(name, KEYS, n=1)
                 raise node.error(

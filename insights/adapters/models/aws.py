@@ -69,7 +69,7 @@ class AWSModel(LiteLLMChatModel):
         return not (given or any(self._settings.variable(name) for name in _VARIABLES) or shared.exists())
 
     def headers(self, config: Any, where: Endpoint, arguments: dict[str, Any]) -> dict[str, str]:
-        return {"Authorization": f"Bearer {where.key.get_secret_value()}"} if where.key else {}
+        return where.bearer
 
     def authorize(self, call: WireCall, where: Endpoint) -> FlowGenerator[WireCall]:
         if where.key is not None or self.key_required:

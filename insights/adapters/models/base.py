@@ -174,9 +174,7 @@ class LiteLLMChatModel(Wire):
             answer = yield Send(prepared.call, until)
             whole = lane.parse(prepared, answer, where)
             yield Opened()
-            progress.content = True
-            for chunk in chunks_of(whole):
-                yield Emit(chunk)
+            yield from _in_one(whole, progress)
             whole.trace.notes.extend(prepared.notes)
             return whole
         decoder = StreamDecoder(lane, prepared, where)
@@ -193,9 +191,7 @@ class LiteLLMChatModel(Wire):
             whole = decoder.response()
         else:  # a host that doesn't stream: its whole answer is the one chunk
             whole = lane.parse(prepared, WireAnswer(stream.status, stream.headers, progress.unstreamed), where)
-            progress.content = True
-            for chunk in chunks_of(whole):
-                yield Emit(chunk)
+            yield from _in_one(whole, progress)
         whole.trace.notes.extend(prepared.notes)
         return whole
 
@@ -267,6 +263,13 @@ class LiteLLMChatModel(Wire):
 
 
 _BLANK: Final = b" \r\n\t\xef\xbb\xbf"
+
+
+def _in_one(whole: ModelResponse, progress: Progress) -> FlowGenerator[None]:
+    """A whole answer given out as a stream's one chunk."""
+    progress.content = True
+    for chunk in chunks_of(whole):
+        yield Emit(chunk)
 
 
 def _first(stream: WireStream, until: float | None) -> FlowGenerator[bytes]:

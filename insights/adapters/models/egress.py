@@ -26,6 +26,11 @@ class Endpoint:
     key_from: str | None
 
     @property
+    def bearer(self) -> dict[str, str]:
+        """The key as a bearer token's header; no header without a key."""
+        return {"Authorization": f"Bearer {self.key.get_secret_value()}"} if self.key else {}
+
+    @property
     def host(self) -> str:
         """The host name the request goes to."""
         return urlsplit(self.base).hostname or ""

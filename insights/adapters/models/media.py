@@ -15,17 +15,30 @@ KINDS: Final = ("image_url", "file", "input_audio", "video_url", "audio_url", "d
 PLACES: Final = ("url", "file_data", "file_id", "data")
 
 
-def media(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str, str, str]]:
-    """Every image, file and sound: its message's number, its kind, the field its data or address is in, and that."""
+def parts_of(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Every part of every message with its message's number; a text alone has no parts."""
     for index, message in enumerate(messages):
         parts = message.get("content")
         for part in parts if isinstance(parts, list) else ():
-            for kind in KINDS if isinstance(part, Mapping) else ():
-                value = part.get(kind)
-                fields = value if isinstance(value, Mapping) else {"url": value}
-                for place in PLACES:
-                    if isinstance(fields.get(place), str):
-                        yield index, kind, place, fields[place].strip()
+            if isinstance(part, Mapping):
+                yield index, part
+
+
+def _written(text: str) -> bytes:
+    """The end of a text as it stands in a JSON body."""
+    return json.dumps(text[-64:], ensure_ascii=False)[1:-1].encode()
+
+
+def media(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, str, str, str]]:
+    """Every image, file and sound: its message's number, its kind, the field its data or address is in, and that."""
+    for index, part in parts_of(messages):
+        for kind in KINDS:
+            value = part.get(kind)
+            fields = value if isinstance(value, Mapping) else {"url": value}
+            for place in PLACES:
+                found = fields.get(place)
+                if isinstance(found, str):
+                    yield index, kind, place, found.strip()
 
 
 def refuse_remote_media(model: Wire, messages: Sequence[Mapping[str, Any]]) -> None:
@@ -50,20 +63,18 @@ def refuse_lost_parts(model: Wire, messages: Sequence[Mapping[str, Any]], conten
     Raises:
         BadRequestError: naming the message and the part's type.
     """
-    for index, message in enumerate(messages):
-        parts = message.get("content")
-        for part in parts if isinstance(parts, list) else ():
-            kind = part.get("type")
-            if kind in ("text", "refusal", "thinking", "redacted_thinking") or any(name in part for name in KINDS):
-                continue
-            longest = max(_leaves(part), key=len, default="")
-            if json.dumps(longest[-64:], ensure_ascii=False)[1:-1].encode() not in content:
-                raise BadRequestError(
-                    f"messages[{index}] has a part of type {kind!r} that can't be sent to {model.provider}",
-                    provider=model.provider,
-                    model=model.upstream,
-                    hint="parts are text, image_url, file and input_audio, in OpenAI's form",
-                )
+    for index, part in parts_of(messages):
+        kind = part.get("type")
+        if kind in ("text", "refusal", "thinking", "redacted_thinking") or any(name in part for name in KINDS):
+            continue
+        longest = max(_leaves(part), key=len, default="")
+        if _written(longest) not in content:
+            raise BadRequestError(
+                f"messages[{index}] has a part of type {kind!r} that can't be sent to {model.provider}",
+                provider=model.provider,
+                model=model.upstream,
+                hint="parts are text, image_url, file and input_audio, in OpenAI's form",
+            )
 
 
 def _leaves(value: Any) -> Iterator[str]:
@@ -88,8 +99,7 @@ def refuse_lost_media(model: Wire, messages: Sequence[Mapping[str, Any]], conten
         head, encoded, data = value.rpartition(";base64,")
         if value.startswith("data:") and not encoded:
             continue  # percent-encoded text; it may well be written otherwise there
-        mark = json.dumps((data if head else value).rstrip("=")[-64:], ensure_ascii=False)[1:-1]
-        if mark.encode() not in content:
+        if _written((data if head else value).rstrip("=")) not in content:
             raise BadRequestError(
                 f"messages[{index}] has a part {kind!r} that can't be sent to {model.provider}",
                 provider=model.provider,

@@ -9,6 +9,7 @@ from typing import Any
 from insights.adapters.models import convert
 from insights.adapters.models.base import LiteLLMChatModel
 from insights.adapters.models.body import Prepared
+from insights.adapters.models.egress import Endpoint
 from insights.adapters.models.frames import LineFrames
 from insights.core.effects import WireAnswer
 from insights.core.types import Usage
@@ -52,8 +53,8 @@ class OllamaAdapter(LiteLLMChatModel):
         arguments["optional_params"].setdefault("stream", False)
         return super().body(config, arguments, headers)
 
-    def headers(self, config: Any, where: Any, arguments: dict[str, Any]) -> dict[str, str]:
-        return {"Authorization": f"Bearer {where.key.get_secret_value()}"} if where.key else {}
+    def headers(self, config: Any, where: Endpoint, arguments: dict[str, Any]) -> dict[str, str]:
+        return where.bearer
 
     def finishes(self, data: Mapping[str, Any]) -> dict[int, str]:
         return {0: str(data.get("done_reason") or "stop")} if data.get("done") else {}

@@ -121,11 +121,11 @@ def canonical_name(model: str, provider: str, catalog: Catalog) -> str:
 
 def read_aliases(catalog: Catalog) -> dict[str, Node]:
     """Aliases from `aliases.yaml`: the user's over the shipped ones."""
-    from insights.catalog.loader import read_yaml
+    from insights.catalog.loader import read_yaml_once
 
     aliases: dict[str, Node] = {}
     for path in catalog.files("aliases"):
-        for name, node in read_yaml(path).mapping("aliases.yaml").items():
+        for name, node in read_yaml_once(path).mapping("aliases.yaml").items():
             if not isinstance(node.value, str):
                 raise node.error(f"alias {name!r} must lead to a text, provider/model")
             aliases[name] = node

@@ -56,7 +56,7 @@ class VertexAdapter(GeminiAdapter):
 
     def headers(self, config: Any, where: Endpoint, arguments: dict[str, Any]) -> dict[str, str]:
         if where.key and where.key.get_secret_value().startswith("ya29."):  # an OAuth token, not an API key
-            return {"Authorization": f"Bearer {where.key.get_secret_value()}"}
+            return where.bearer
         return super().headers(config, where, arguments)
 
     def authorize(self, call: WireCall, where: Endpoint) -> FlowGenerator[WireCall]:
