@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from insights._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from insights import cache as cache
+    from insights.cache.store import CacheStats
     from insights.cassettes.use import use_cassette
     from insights.client import Client, acompletion, completion, explain_route
     from insights.core.config import Settings
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "cassettes.use": "use_cassette",
+    "cache.store": "CacheStats",
     "client": "Client acompletion completion explain_route",
     "core.config": "Settings",
     "core.errors": """AllModelsFailedError APIConnectionError APIError APIResponseValidationError AuthenticationError
@@ -72,25 +75,29 @@ _HOMES = {
     "explain": "RouteExplanation",
     "streaming": "AsyncStream Stream",
 }
+_ROOMS = ("cache",)
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "APIConnectionError", "APIError", "APIResponseValidationError", "AllModelsFailedError", "AsyncStream", "Attempt",
-    "AuthenticationError", "BadRequestError", "CacheMissError", "CassetteError", "CassetteMissingError", "Choices", "Chunk",
+    "AuthenticationError", "BadRequestError", "CacheMissError", "CacheStats",
+    "CassetteError", "CassetteMissingError", "Choices", "Chunk",
     "Client", "ConfigError", "ContentPolicyViolationError", "ContextWindowExceededError", "Cost", "EmptyResponseError",
     "Function", "InsightsError", "InternalServerError", "Message", "MissingKeyError", "ModelResponse", "NotFoundError",
     "PermissionDeniedError", "QuotaExceededError", "RateLimitError", "RouteExplanation", "ServiceUnavailableError", "Settings",
     "Stream", "Timeout", "ToolCall", "Trace", "TruncatedStreamError", "UnknownModelError", "UnsupportedParamsError", "Usage",
-    "acompletion", "completion", "explain_route", "use_cassette",
+    "acompletion", "cache", "completion", "explain_route", "use_cassette",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module 'insights' has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _ROOMS:
+        return import_module(f"insights.{name}")  # which puts it among the globals
+    if home is None:
+        raise AttributeError(f"module 'insights' has no attribute {name!r}")
     value = getattr(import_module(f"insights.{home}"), name)
     globals()[name] = value
     return value

@@ -11,13 +11,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from insights.adapters.models import transport
-from insights.cache.key import cache_key, key_fields
-from insights.cache.store import Store, pack, unpack
+from insights.cache.answers import AnswerCache
+from insights.cache.control import OFF, Control
+from insights.cache.key import key_fields
+from insights.cache.lookup import Lookup
 from insights.catalog.pricing import price_of
-from insights.core.effects import Blocking, Emit, FlowGenerator, Opened, Sleep
+from insights.core.effects import Blocking, Emit, FlowGenerator, Sleep
 from insights.core.errors import (
     AllModelsFailedError,
     APIError,
@@ -41,6 +43,9 @@ if TYPE_CHECKING:
     from insights.core.types import Attempt, ModelResponse, Trace
 
 
+IMPORT_ALLOWANCE: Final = 30.0  # seconds; litellm's import takes 5 on a slow machine, and several do it at once
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A model that may answer: its adapter is made when its turn comes, so that one broken fallback harms no call."""
@@ -61,11 +66,8 @@ class Plan:
     retry: RetryPolicy
     timeout: float
     drop_params: bool = False
-    store: Store | None = None
-    read_cache: bool = True
-    only_cache: bool = False
-    cache_note: str = "off"
-    namespace: str = ""
+    cache: AnswerCache | None = None
+    control: Control = OFF
     clock: Callable[[], float] = time.monotonic
 
 
@@ -95,7 +97,7 @@ def call(plan: Plan) -> FlowGenerator[ModelResponse]:
     """
     from insights.core.types import Trace
 
-    state = _State(plan, Trace(cache=plan.cache_note), plan.clock())
+    state = _State(plan, Trace(cache=plan.control.note), plan.clock())
     queue = list(plan.candidates)
     try:
         while True:
@@ -124,7 +126,7 @@ def _following(state: _State, error: InsightsError, queue: list[Candidate]) -> l
         return []
     if isinstance(error, ContextWindowExceededError | ContentPolicyViolationError):
         return [state.plan.add(name) for name in state.plan.fallbacks.because_of(error) if name not in state.tried]
-    if isinstance(error, MissingKeyError) or (isinstance(error, APIError) and moves_on(error)):
+    if isinstance(error, MissingKeyError | CacheMissError) or (isinstance(error, APIError) and moves_on(error)):
         return queue
     # A stand-in that can't serve the request, or isn't set up, is passed over; the model asked for is the caller's to mend.
     return queue if isinstance(error, ConfigError | UnsupportedParamsError) and len(state.failures) > 1 else []
@@ -135,30 +137,88 @@ def _final(state: _State) -> InsightsError:
     last = state.failures[-1]
     if len(state.failures) == 1 or state.committed:
         return last
+    if all(isinstance(error, CacheMissError) for error in state.failures):
+        return CacheMissError("no answer of any of these models is stored: " + ", ".join(state.tried), hint=last.hint)
     return AllModelsFailedError(f"all {len(state.failures)} models failed", state.failures)
 
 
 def _candidate(state: _State, candidate: Candidate) -> FlowGenerator[ModelResponse]:
-    """One candidate: its cached answer, or as many attempts as the policy allows."""
+    """One candidate: its stored answer, an identical call's, or its own."""
     plan = state.plan
     state.tried.append(candidate.name)
     model = candidate.make()
     request = candidate.request
-    key = _key(plan, model, request)
-    known = _known(state, key, request)
-    if known is not None:
-        yield from _replayed(known, request)
-        return known
-    if plan.only_cache:
+    if plan.cache is None:
+        return (yield from _ask(state, model, request, _checked(state, model, request)))
+    fields = cache_fields(model, request, plan.control, plan.drop_params)
+    lookup = Lookup(plan.cache, plan.control, fields, request, state.trace, plan.clock)
+    found = yield from lookup.find()
+    if found is not None:
+        return found
+    if plan.control.only:
+        lookup.missed()
         raise CacheMissError(
-            f"no answer is stored for this request to {model.provider}/{model.upstream}",
+            f"no answer is stored for this request to {model.provider}/{model.upstream} ({state.trace.cache})",
             hint="call once without cache='only'",
         )
+    where = _checked(state, model, request)
     try:
-        where = model.check(request)
+        found = yield from _waited(state, lookup, model)
+        if found is not None:
+            return found
+        lookup.missed()
+        asked = _ask(state, model, request, where)
+        found = yield from lookup.watch(asked) if request.stream else asked
+        key = None if where.key is None else where.key.get_secret_value()
+        yield from lookup.keep(found, f"{model.provider}/{model.model_id}", key)
+        return found
+    finally:
+        lookup.leave()
+
+
+def cache_fields(model: LiteLLMChatModel, request: ChatRequest, control: Control, drop_params: bool) -> dict[str, Any]:
+    """All that makes the cache key of a request to a model; see `insights.cache.key`."""
+    return key_fields(
+        request,
+        provider=model.provider,
+        model=model.model_id,
+        base=model.base,
+        options=model.place,
+        namespace=control.namespace,
+        sample=control.sample,
+        drop_params=drop_params,
+        defaults=dict(model.default_params) if model.own_host else None,
+    )
+
+
+def _checked(state: _State, model: LiteLLMChatModel, request: ChatRequest) -> Endpoint:
+    try:
+        return model.check(request)
     except MissingKeyError as error:
         _skipped(state, model, error)
         raise
+
+
+def _waited(state: _State, lookup: Lookup, model: LiteLLMChatModel) -> FlowGenerator[ModelResponse | None]:
+    """The answer of an identical call under way, if there is one.
+
+    A process that waits for another's answer needs no litellm; what the import would have taken is not the provider's time
+    here either.
+    """
+    spare = 0.0 if transport.loaded() else IMPORT_ALLOWANCE
+    begun = state.plan.clock()
+    try:
+        return (yield from lookup.enter(state.started + state.plan.timeout + spare))
+    except Timeout as error:
+        error.provider, error.model = model.provider, model.upstream
+        raise
+    finally:
+        state.started += min(state.plan.clock() - begun, spare)
+
+
+def _ask(state: _State, model: LiteLLMChatModel, request: ChatRequest, where: Endpoint) -> FlowGenerator[ModelResponse]:
+    """As many attempts as the policy allows."""
+    plan = state.plan
     if not transport.loaded():
         # Once in a process, seconds: litellm's import is nothing that a provider should be blamed for.
         begun = plan.clock()
@@ -185,9 +245,8 @@ def _candidate(state: _State, candidate: Candidate) -> FlowGenerator[ModelRespon
             attempt.duration = plan.clock() - begun
             attempt.status_code = 200
             _finish(found, model, request)
-            if key is not None and plan.store is not None and storable(found):
-                _keep(plan.store, key, found, where)
             state.trace.notes.extend(found.trace.notes)
+            found.trace = state.trace
             return found
         yield Sleep(wait)
         state.trace.attempts[-1].waited = wait
@@ -246,37 +305,6 @@ def judge(found: ModelResponse) -> None:
     raise EmptyResponseError("the answer is empty", provider=found.provider, model=found.model, status_code=200)
 
 
-def storable(found: ModelResponse) -> bool:
-    """Whether an answer may serve again: finished by the provider's own word, and not filtered."""
-    return bool(found.choices) and all(
-        c.finish_reason in ("stop", "length", "tool_calls", "function_call") for c in found.choices
-    )
-
-
-def _known(state: _State, key: str | None, request: ChatRequest) -> ModelResponse | None:
-    """The stored answer, if there is one and the call allows it."""
-    store = state.plan.store
-    if key is None or store is None or not state.plan.read_cache:
-        return None
-    stored = store.get(key)
-    data = None if stored is None else unpack(stored)
-    found = None if data is None else _hit(data, request)
-    state.trace.cache = "miss: no answer is stored for this request" if found is None else "hit"
-    return found
-
-
-def _keep(store: Store, key: str, found: ModelResponse, where: Endpoint) -> None:
-    """Stores an answer, unless it holds the key (a model repeated it) or what JSON can't say (half a character)."""
-    try:
-        answer = found.model_dump_json(exclude={"trace"})
-        value = pack(answer)
-    except ValueError:
-        found.trace.notes.append("not cached: the answer holds characters that can't be stored")
-        return
-    if where.key is None or where.key.get_secret_value() not in answer:
-        store.set(key, value)
-
-
 def _finish(found: ModelResponse, model: LiteLLMChatModel, request: ChatRequest) -> None:
     found._parse_as = request.parse_as
     info = model.info
@@ -287,41 +315,3 @@ def _finish(found: ModelResponse, model: LiteLLMChatModel, request: ChatRequest)
         found.trace.notes.append(f"{model.provider} reported no usage, so the cost is unknown")
     elif found.cost is None:
         found.trace.notes.append(f"no price is known for {model.provider}/{model.upstream}")
-
-
-def _key(plan: Plan, model: LiteLLMChatModel, request: ChatRequest) -> str | None:
-    if plan.store is None:
-        return None
-    fields = key_fields(
-        request,
-        provider=model.provider,
-        model=model.model_id,
-        base=model.base,
-        options=model.given,
-        namespace=plan.namespace,
-    )
-    return cache_key({**fields, "drop_params": plan.drop_params})
-
-
-def _hit(stored: bytes, request: ChatRequest) -> ModelResponse | None:
-    """A fresh object for each hit: what a caller does to it changes nothing that is stored. None for what is no answer."""
-    from insights.core.types import Cost, ModelResponse
-
-    try:
-        found = ModelResponse.model_validate_json(stored)
-    except ValueError:
-        return None
-    found.cached = True
-    found._parse_as = request.parse_as
-    if found.cost is not None:
-        found.cost = Cost(saved=found.cost.total, price_source=found.cost.price_source, price_date=found.cost.price_date)
-    return found
-
-
-def _replayed(found: ModelResponse, request: ChatRequest) -> FlowGenerator[None]:
-    if request.stream:
-        from insights.adapters.models.decoder import chunks_of
-
-        yield Opened()
-        for chunk in chunks_of(found):
-            yield Emit(chunk)

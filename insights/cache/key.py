@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from insights.core.request import ChatRequest, canonical_json
+from insights.core.request import NEUTRAL, ChatRequest, canonical_json
 
-VERSION: Final = 1  # of the key's form; a new one makes all old answers unknown
+VERSION: Final = 2  # of the key's form; a new one makes all old answers unknown
 
-_SECRET_WORDS: Final = ("key", "token", "secret", "credential", "authorization", "cookie")
+# Headers that say who asks. They decide whether there is an answer, not which: tenants are kept apart by `namespace`.
+_CREDENTIALS: Final = frozenset(
+    """authorization proxy-authorization api-key x-api-key x-goog-api-key x-auth-token x-amz-security-token cookie
+    ocp-apim-subscription-key""".split()
+)
+_SECRET_WORDS: Final = ("key", "token", "secret", "credential", "authorization", "cookie", "password")
+
+# Values that mean the same as leaving the parameter out, whoever the provider is. What is a default of one provider only
+# (a temperature of 1, say) comes from that provider's file.
+_NEUTRAL: Final = {
+    name: NEUTRAL[name]
+    for name in (
+        "n stop tools tool_choice parallel_tool_calls logprobs logit_bias metadata modalities response_format store".split()
+    )
+}
+_EXACT_INT: Final = 2**53  # up to here every whole float is exactly one int
 
 
 def key_fields(
@@ -21,27 +37,118 @@ def key_fields(
     base: str,
     options: Mapping[str, Any] | None = None,
     namespace: str = "",
+    sample: int = 0,
+    drop_params: bool = False,
+    defaults: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Everything that can change the answer, and no key. `stream` is not in it: a streamed answer serves a plain call too."""
+    """Everything that can change the answer, and no key.
 
-    def harmless(name: str) -> bool:
-        return not any(word in name.lower() for word in _SECRET_WORDS)
+    `stream` is not in it: a streamed answer serves a plain call too.
 
-    headers = {name.lower(): value for name, value in request.extra_headers.items() if harmless(name)}
+    Args:
+        request: what is asked.
+        provider, model, base: who is asked, and where.
+        options: what else says where the model is (a region, a project).
+        namespace: whose answers these are.
+        sample: which of several answers to the same request.
+        drop_params: whether parameters may have been left out.
+        defaults: what the provider takes for a parameter that isn't given; given so, it is left out.
+    """
+    neutral = {**_NEUTRAL, **{name: (value,) for name, value in (defaults or {}).items()}}
     return {
         "version": VERSION,
         "namespace": namespace,
+        "sample": sample,
         "provider": provider,
         "model": model,
-        "base": base,
-        "messages": list(request.messages),
-        "params": {name: value for name, value in request.params.items() if name != "stream_options"},
-        "extra_body": dict(request.extra_body),
-        "extra_headers": headers,
-        "options": {name: str(value) for name, value in (options or {}).items() if harmless(name)},
+        "api_base": _plain_base(base),
+        "drop_params": drop_params,
+        "messages": [
+            {name: _number(value) for name, value in message.items() if value is not None} for message in request.messages
+        ],
+        "params": {
+            name: _number(_listed(name, value))
+            for name, value in request.params.items()
+            if name != "stream_options" and not _says_nothing(value, neutral.get(name, ()))
+        },
+        "extra_body": _number(request.extra_body),
+        "extra_headers": dict(_headers(request.extra_headers)),
+        "options": {
+            name: str(value)
+            for name, value in (options or {}).items()
+            if not any(word in name.lower() for word in _SECRET_WORDS)
+        },
     }
 
 
 def cache_key(fields: Mapping[str, Any]) -> str:
     """The sha256 of canonical JSON, in hex."""
     return hashlib.sha256(canonical_json(fields).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+    """The names of the fields in which two requests differ, as paths; empty where they have the same key.
+
+    >>> differences({"params": {"n": 1, "messages": ["Hi"]}}, {"params": {"n": 2, "messages": ["Hi", "Ho"]}})
+    ['n', 'messages[1]']
+    """
+    return [path.removeprefix("params.") for path in _different(a, b, "")]
+
+
+def _different(a: Any, b: Any, path: str) -> Iterator[str]:
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        for name in [*a, *(name for name in b if name not in a)]:
+            inner = f"{path}.{name}" if path else str(name)
+            if name in a and name in b:
+                yield from _different(a[name], b[name], inner)
+            else:
+                yield inner
+    elif isinstance(a, list) and isinstance(b, list):
+        for index in range(max(len(a), len(b))):
+            inner = f"{path}[{index}]"
+            if index < min(len(a), len(b)):
+                yield from _different(a[index], b[index], inner)
+            else:
+                yield inner
+    elif canonical_json(a) != canonical_json(b):  # Python calls True and 1 equal
+        yield path
+
+
+def _number(value: Any) -> Any:
+    """JSON data in which a whole number has one spelling: 1.0 is 1."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < _EXACT_INT else value
+    if isinstance(value, Mapping):
+        return {name: _number(item) for name, item in value.items()}
+    return [_number(item) for item in value] if isinstance(value, list) else value
+
+
+def _listed(name: str, value: Any) -> Any:
+    return [value] if name == "stop" and isinstance(value, str) else value
+
+
+def _says_nothing(value: Any, neutral: tuple[Any, ...]) -> bool:
+    return any(value == usual and isinstance(value, bool) == isinstance(usual, bool) for usual in neutral)
+
+
+def _headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in sorted((name.lower(), value) for name, value in headers.items()):
+        if name in _CREDENTIALS:
+            continue
+        if any(word in name for word in _SECRET_WORDS):
+            # Whatever it is for, it may change the answer; whatever it holds is nobody else's to read.
+            yield name, f"sha256:{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()}"
+        else:
+            yield name, value
+
+
+def _plain_base(base: str) -> str:
+    """A base URL in one spelling: the host in lower case, no port that goes without saying, no slash at the end."""
+    try:
+        parts = urlsplit(base)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return base  # no request goes there
+    if port is not None and port != {"https": 443, "http": 80}.get(parts.scheme):
+        host = f"{host}:{port}"
+    return f"{parts.scheme}://{host}{parts.path}".rstrip("/")

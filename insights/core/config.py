@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from insights.core.errors import BadRequestError, ConfigError
 from insights.core.redact import SecretStr, secret
@@ -21,6 +21,7 @@ _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
 DEFAULT_TIMEOUT: Final = 600.0  # seconds; the default of OpenAI's and Anthropic's own SDKs
 DEFAULT_NUM_RETRIES: Final = 2  # the same two SDKs
+DEFAULT_CACHE_SIZE: Final = 2**30  # bytes; diskcache's default too
 
 
 @lru_cache(maxsize=8)
@@ -46,8 +47,12 @@ class Settings:
     Args:
         env_file: a `.env` file to read what the environment doesn't have (`INSIGHTS_ENV_FILE`).
         config_dir: a directory whose `providers/*.yaml` come before the shipped ones (`INSIGHTS_CONFIG_DIR`).
-        cache: whether answers are cached, default True (`INSIGHTS_CACHE=0` turns it off).
+        cache: whether answers are cached, default True (`INSIGHTS_CACHE=0` turns it off); also "refresh" (ask again, keep the
+            new answer) and "only" (never ask).
         cache_dir: where (`INSIGHTS_CACHE_DIR`; default: the user's cache directory).
+        cache_ttl: seconds that an answer serves (`INSIGHTS_CACHE_TTL`; default: for ever).
+        cache_namespace: a text that keeps these answers apart from others' (`INSIGHTS_CACHE_NAMESPACE`).
+        cache_size_limit: bytes on disk; beyond, the answers stored first go first (`INSIGHTS_CACHE_SIZE_LIMIT`; default 1 GiB).
         timeout: seconds for a whole call, retries and fallbacks included (`INSIGHTS_TIMEOUT`; default 600).
         num_retries: retries per candidate after the first attempt (`INSIGHTS_NUM_RETRIES`; default 2).
         drop_params: drop what a provider can't do, instead of an error (`INSIGHTS_DROP_PARAMS`; default False).
@@ -69,8 +74,11 @@ class Settings:
         *,
         env_file: str | os.PathLike[str] | None = None,
         config_dir: str | os.PathLike[str] | None = None,
-        cache: bool | None = None,
+        cache: bool | Literal["refresh", "only"] | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
+        cache_ttl: float | None = None,
+        cache_namespace: str | None = None,
+        cache_size_limit: int | None = None,
         timeout: float | None = None,
         num_retries: int | None = None,
         drop_params: bool | None = None,
@@ -81,6 +89,9 @@ class Settings:
             "config_dir": config_dir,
             "cache": cache,
             "cache_dir": cache_dir,
+            "cache_ttl": cache_ttl,
+            "cache_namespace": cache_namespace,
+            "cache_size_limit": cache_size_limit,
             "timeout": timeout,
             "num_retries": num_retries,
             "drop_params": drop_params,
@@ -133,9 +144,27 @@ class Settings:
         return Path(named).expanduser() if named else None
 
     @property
-    def cache(self) -> bool:
-        """Whether answers are cached when the call doesn't say."""
-        return self._flag("cache", default=True)
+    def cache(self) -> bool | Literal["refresh", "only"]:
+        """What happens with the cache when the call doesn't say."""
+        named = self._given.get("cache", self.variable("INSIGHTS_CACHE"))
+        if isinstance(named, str) and named.lower() in ("refresh", "only"):
+            return "refresh" if named.lower() == "refresh" else "only"
+        return self._flag("cache", default=True, also="refresh or only")
+
+    @property
+    def cache_ttl(self) -> float | None:
+        """Seconds that an answer serves; None for ever."""
+        return self._number("cache_ttl", 0, above=0.0) or None
+
+    @property
+    def cache_namespace(self) -> str:
+        """Whose answers these are."""
+        return str(self._given.get("cache_namespace") or self.variable("INSIGHTS_CACHE_NAMESPACE") or "")
+
+    @property
+    def cache_size_limit(self) -> int:
+        """Bytes on disk."""
+        return int(self._number("cache_size_limit", DEFAULT_CACHE_SIZE, above=0, whole=True))
 
     @property
     def cache_dir(self) -> Path:
@@ -167,13 +196,14 @@ class Settings:
         """Whether parameters a provider can't do are dropped."""
         return self._flag("drop_params", default=False)
 
-    def _flag(self, name: str, *, default: bool) -> bool:
+    def _flag(self, name: str, *, default: bool, also: str = "") -> bool:
         if isinstance(self._given.get(name), bool | int):
             return bool(self._given[name])
         variable = f"INSIGHTS_{name.upper()}"
         text = str(self._given.get(name) or self.variable(variable) or "").lower()
         if text and text not in _TRUE | _FALSE:
-            raise ConfigError(f"{variable}={text!r} is neither yes nor no", hint=f"set {variable}=1 or {variable}=0")
+            others = f", nor {also}" if also else ""
+            raise ConfigError(f"{variable}={text!r} is neither yes nor no{others}", hint=f"set {variable}=1 or {variable}=0")
         return text in _TRUE if text else default
 
     def _number(self, name: str, default: float, *, above: float, whole: bool = False) -> float:

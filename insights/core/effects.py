@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from insights.core.redact import SecretStr
     from insights.core.types import Chunk
 
@@ -103,6 +105,19 @@ class Sleep(Effect):
     """Wait. Outcome: None."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Join(Effect):
+    """Wait for what a thread or a task has under way. Outcome: True when it is done, False when the time is over.
+
+    None at once where waiting could never end: `thread` is the one that has to bring it about, and a performer that blocks
+    would block it.
+    """
+
+    future: Future[Any]
+    thread: int
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

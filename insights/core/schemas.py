@@ -19,16 +19,13 @@ def response_format(value: Any) -> tuple[Any, Any]:
         value: a pydantic class, a bare JSON schema, or OpenAI's own form.
     """
     if isinstance(value, type) and hasattr(value, "model_json_schema"):
-        schema = value.model_json_schema()
-        root = schema.pop("$ref", "").rpartition("/")[2]  # pydantic's way to say that a class contains itself
-        if root:
-            schema.update(copy.deepcopy(schema["$defs"][root]))
+        schema = _with_root(value.model_json_schema())
         if schema.get("type") != "object":
             raise BadRequestError(
                 f"response_format {value.__name__} isn't an object but {schema.get('type', 'a union')}",
                 hint="put it into a model with one field",
             )
-        return _json_schema(value.__name__, schema), value
+        return _json_schema(str(schema.get("title") or value.__name__), schema), value
     if not isinstance(value, Mapping):
         raise BadRequestError(
             f"response_format must be a pydantic class, a JSON schema or OpenAI's form, got {type(value).__name__}"
@@ -37,8 +34,9 @@ def response_format(value: Any) -> tuple[Any, Any]:
     if kind in ("json_schema", "json_object", "text"):
         return dict(value), (None if kind == "text" else dict)
     if kind in _JSON_TYPES or any(word in value for word in ("properties", "$ref", "anyOf", "enum")):
-        name = _name(str(value.get("title") or "answer"))
-        return {"type": "json_schema", "json_schema": {"name": name, "schema": dict(value)}}, dict
+        # The same request as the class it may be from; the name is the class's, which is the schema's title.
+        schema = _with_root(copy.deepcopy(dict(value)))
+        return _json_schema(str(schema.get("title") or "answer"), schema), dict
     raise BadRequestError(
         f"response_format has type {kind!r}", hint="use text, json_object, json_schema, or give the JSON schema itself"
     )
@@ -52,9 +50,18 @@ def _name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", text)[:64]
 
 
+def _with_root(schema: dict[str, Any]) -> dict[str, Any]:
+    """Writes the root out where it is a reference: pydantic's way to say that a class contains itself."""
+    root = schema.get("$ref", "").rpartition("/")[2]
+    if root in schema.get("$defs", {}):
+        del schema["$ref"]
+        schema.update(copy.deepcopy(schema["$defs"][root]))
+    return schema
+
+
 def _json_schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """The strict form where the schema can be made strict; one with free keys (a dict field) can't."""
-    if _has_free_keys(schema):
+    """The strict form where the schema can be made strict: an object, whose keys and values are all laid down."""
+    if schema.get("type") != "object" or _is_free(schema):
         return {"type": "json_schema", "json_schema": {"name": _name(name), "schema": schema}}
     strict = strict_schema(schema, copy.deepcopy(schema.get("$defs", {})))
     return {"type": "json_schema", "json_schema": {"name": _name(name), "schema": strict, "strict": True}}
@@ -70,10 +77,21 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[Any]:
         yield schema["items"]
 
 
-def _has_free_keys(schema: Mapping[str, Any]) -> bool:
+# OpenAI's guide "Structured model outputs", section "Supported schemas": what strict mode doesn't take.
+_UNSUPPORTED = frozenset(
+    """not dependentRequired dependentSchemas if then else patternProperties unevaluatedProperties propertyNames minProperties
+    maxProperties unevaluatedItems contains minContains maxContains uniqueItems""".split()
+)
+_KINDS = ("type", "$ref", "anyOf", "oneOf", "allOf", "enum", "const")
+
+
+def _is_free(schema: Any) -> bool:
+    """Whether it leaves keys or values open (a dict field, Any), or says what strict mode can't."""
+    if not isinstance(schema, Mapping) or _UNSUPPORTED & schema.keys() or not any(kind in schema for kind in _KINDS):
+        return True
     open_ended = schema.get("additionalProperties") not in (None, False)
     bare = schema.get("type") == "object" and "properties" not in schema
-    return open_ended or bare or any(_has_free_keys(part) for part in _parts(schema))
+    return open_ended or bare or any(_is_free(part) for part in _parts(schema))
 
 
 def strict_schema(

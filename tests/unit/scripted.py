@@ -15,6 +15,7 @@ from insights.core.effects import (
     Effect,
     Emit,
     Flow,
+    Join,
     Open,
     Opened,
     Read,
@@ -123,6 +124,8 @@ class Script:
                 self.slept.append(seconds)
                 self.clock.now += seconds
                 return None
+            case Join(future):
+                return future.done() or None  # nobody else is there to bring it about
         raise AssertionError(f"a flow asked for {effect!r}")
 
     def _next(self, wire: WireCall, until: float | None) -> Step:

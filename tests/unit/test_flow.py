@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from insights.adapters.models import transport
+from insights.cache.value import not_storable
 from insights.client import Client
 from insights.core.config import Settings
 from insights.core.effects import Effect, Flow, Sleep, drive
@@ -35,7 +36,7 @@ from insights.core.errors import (
     UnsupportedParamsError,
 )
 from insights.core.types import Choices, Message, ModelResponse
-from insights.flow import call, judge, storable
+from insights.flow import call, judge
 
 from .conftest import MISTRAL_KEY, OPENAI_KEY
 from .openai_wire import answer, encoded, events, refusal, usage
@@ -659,8 +660,8 @@ def test_one_choice_that_says_something_is_enough() -> None:
     [("stop", True), ("length", True), ("tool_calls", True), ("content_filter", False), (None, False), ("weird", False)],
 )
 def test_what_is_stored(finish: str | None, kept: bool) -> None:
-    assert storable(response({"content": "x"}, finish)) is kept
-    assert storable(ModelResponse()) is False
+    assert (not_storable(response({"content": "x"}, finish)) is None) is kept
+    assert not_storable(ModelResponse()) is not None
 
 
 def test_dropped_parameters_are_noted(client: Client) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from insights.cache.store import pack
 from insights.client import Client
 from insights.core.config import Settings
 from insights.core.effects import Emit, Opened
@@ -152,12 +151,10 @@ def test_only_never_asks(client: Client) -> None:
     assert ask(client, NOTHING, cache="only").text == "one"
 
 
-@pytest.mark.parametrize("wrong", [{"ttl": 1}, {"namespace": "a", "no-cache": True}])
-def test_a_dict_for_the_cache_has_a_namespace_and_nothing_else(client: Client, wrong: dict[str, Any]) -> None:
-    name = next(name for name in wrong if name != "namespace")
-    with pytest.raises(BadRequestError, match=f"has no '{name}'") as raised:
-        ask(client, NOTHING, cache=wrong)
-    assert raised.value.hint == "it takes 'namespace'"
+def test_a_dict_for_the_cache_takes_no_other_name(client: Client) -> None:
+    with pytest.raises(BadRequestError, match="has no 'no-cache'") as raised:
+        ask(client, NOTHING, cache={"namespace": "a", "no-cache": True})
+    assert "'ttl' (seconds)" in str(raised.value.hint)
 
 
 @pytest.mark.parametrize("wrong", ["yes", 2, [], "Only"])
@@ -171,7 +168,7 @@ def test_an_answer_that_holds_the_key_is_not_stored(client: Client, own_cache_di
     text = f"You are asking with {OPENAI_KEY}."
     found = ask(client, Script(ok(answer(text))))
     assert (found.text, found.cached) == (text, False)
-    assert not own_cache_dir.exists()
+    assert rows(own_cache_dir) == []
     assert ask(client, Script(ok(answer("two")))).text == "two"
     assert ask(client, NOTHING).text == "two"
 
@@ -179,7 +176,7 @@ def test_an_answer_that_holds_the_key_is_not_stored(client: Client, own_cache_di
 def test_a_stream_that_holds_the_key_is_not_stored(client: Client, own_cache_dir: Path) -> None:
     played = Played(client, Script(streamed(events([OPENAI_KEY[:7], OPENAI_KEY[7:]]))))
     assert played.run().text == OPENAI_KEY
-    assert not own_cache_dir.exists()
+    assert rows(own_cache_dir) == []
 
 
 def test_an_answer_with_half_a_character_is_not_stored(client: Client, own_cache_dir: Path) -> None:
@@ -187,7 +184,7 @@ def test_an_answer_with_half_a_character_is_not_stored(client: Client, own_cache
     found = ask(client, Script(ok(answer("Hi \ud83d!"))))
     assert (found.text, found.cached) == ("Hi \ud83d!", False)
     assert "not cached: the answer holds characters that can't be stored" in found.trace.notes
-    assert not own_cache_dir.exists()
+    assert rows(own_cache_dir) == []
     assert ask(client, Script(ok(answer("two")))).text == "two"
     assert ask(client, NOTHING).text == "two"
 
@@ -196,7 +193,7 @@ def test_failures_are_not_stored(client: Client, own_cache_dir: Path) -> None:
     for step in (refused(500, refusal("error")), ok(answer("")), ok(b"<html>")):
         with pytest.raises(Exception, match="openai"):
             ask(client, Script(step), num_retries=0)
-    assert not own_cache_dir.exists()
+    assert rows(own_cache_dir) == []
 
 
 def test_a_filtered_answer_is_not_stored(client: Client) -> None:
@@ -207,7 +204,7 @@ def test_a_filtered_answer_is_not_stored(client: Client) -> None:
 def test_a_truncated_stream_is_not_stored(client: Client, own_cache_dir: Path) -> None:
     with pytest.raises(TruncatedStreamError):
         Played(client, Script(streamed([ROLE, chunk({"content": "Hel"})]))).run()
-    assert not own_cache_dir.exists()
+    assert rows(own_cache_dir) == []
 
 
 def test_a_fallbacks_answer_is_stored_under_its_own_name(client: Client) -> None:
@@ -274,13 +271,9 @@ def test_news_of_a_stored_stream(client: Client) -> None:
         (b"rubbish", 1),
         (b'{"v": 1}\n{}', 1),
         (b"[]\n{}", 1),
-        (pack('{"choices": [{"message": {"content": "x"}}]}').replace(b'"x"', b'"y"'), 1),
-        (pack("{}").replace(b'"v": 1', b'"v": 0'), 1),
-        (pack("[]"), 1),
-        (pack('{"choices": "none"}'), 1),
-        (pack("no JSON"), 1),
+        (b'{"v": "2"}\n{}', 1),
     ],
-    ids=["empty", "rubbish", "no checksum", "head", "checksum", "version", "a list", "wrong shape", "no JSON"],
+    ids=str,
 )
 def test_a_damaged_row_is_a_miss(client: Client, own_cache_dir: Path, value: object, mode: int) -> None:
     ask(client, Script(ok(answer("one"))))
@@ -304,10 +297,11 @@ def test_a_pickle_in_the_cache_is_not_run(client: Client, own_cache_dir: Path) -
 
     ask(client, Script(ok(answer("one"))))
     spoil(own_cache_dir, pickle.dumps(Boom()), mode=4)  # diskcache's pickle mode
-    with pytest.warns(RuntimeWarning, match="without its cache"):
+    with pytest.warns(RuntimeWarning, match="a row that was not written by insights"):
         found = ask(client, Script(ok(answer("two"))))
     assert found.text == "two"
     assert Boom.marks == []
+    assert ask(client, NOTHING).text == "two"
 
 
 def test_a_cache_that_cannot_be_used_costs_one_warning(config_dir: Path, tmp_path: Path) -> None:
@@ -337,8 +331,11 @@ def test_a_database_that_is_none(config_dir: Path, tmp_path: Path) -> None:
     (directory / "answers-v1").mkdir(parents=True)
     (directory / "answers-v1" / "cache.db").write_bytes(b"this is not sqlite" * 100)
     broken = Client(Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=directory))
-    with pytest.warns(RuntimeWarning, match="without its cache"):
+    with pytest.warns(RuntimeWarning, match="it is set aside as") as caught:
         assert ask(broken, Script(ok(answer("one")))).text == "one"
+    assert len(caught) == 1
+    assert ask(broken, NOTHING).text == "one"
+    assert [path.read_bytes()[:4] for path in (directory / "answers-v1").glob("cache.db.damaged-*")] == [b"this"]
     broken.close()
 
 
@@ -357,8 +354,8 @@ def test_as_context_manager(client: Client) -> None:
 
 def test_the_same_store_for_all_calls(client: Client) -> None:
     script = Script()
-    assert planned(client, script).store is planned(client, script, "mistral/x").store
-    assert planned(client, script, cache=False).store is None
+    assert planned(client, script).cache is planned(client, script, "mistral/x").cache
+    assert planned(client, script, cache=False).cache is None
 
 
 def test_a_failed_refresh_keeps_the_old_answer(client: Client) -> None:

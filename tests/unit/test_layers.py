@@ -81,6 +81,8 @@ BROKEN = {
     ),
     "up, relative import_module": ({"flow.py": "import_module('.client', __package__)"}, "the arrow goes up"),
     "up, to the package": ({"batch.py": "from insights import completion"}, "stands above it"),
+    "not lazy, on a doorstep": ({"cache/__init__.py": "from insights.client import completion"}, "refer to it lazily"),
+    "up, beside a doorstep": ({"cache/key.py": "def f():\n    from insights.client import C"}, "the arrow goes up"),
     "not lazy": ({"__init__.py": "from insights.client import completion"}, "refer to it lazily"),
     "stranger": ({"helpers.py": ""}, "insights.helpers has no layer"),
     "circle of modules": (
@@ -152,6 +154,15 @@ def test_imports_for_the_type_checker_make_no_circle(tmp_path: Path) -> None:
     files = {
         "core/request.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .effects import E",
         "core/effects.py": "from insights.core.request import R",
+    }
+    assert build(tmp_path, files) == []
+
+
+def test_a_doorstep_may_refer_to_what_stands_above(tmp_path: Path) -> None:
+    files = {
+        "cache/__init__.py": "def stats():\n    from insights.client import default_client",
+        "client.py": "from insights.cache.store import S",
+        "cache/store.py": "",
     }
     assert build(tmp_path, files) == []
 

@@ -33,6 +33,8 @@ class AnthropicAdapter(LiteLLMChatModel):
     """Key in `x-api-key`; a stream says its finish in `message_delta`."""
 
     litellm_provider = "anthropic"
+    # API reference, "Create a Message": "Defaults to 1.0".
+    default_params = (("temperature", 1),)
     path = "/v1/messages"
     parser = "llms.anthropic.chat.handler:ModelResponseIterator"
     openai_shaped = False

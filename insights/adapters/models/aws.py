@@ -49,15 +49,22 @@ class AWSModel(LiteLLMChatModel):
         return self._model_id.removeprefix("converse/").removeprefix("invoke/")
 
     @property
-    def _region(self) -> str:
-        region = (
+    def place(self) -> Mapping[str, Any]:
+        return {"aws_region_name": self._named_region}
+
+    @property
+    def _named_region(self) -> str | None:
+        return (
             self.given.get("aws_region_name")
             or self._settings.variable("AWS_REGION")
             or self._settings.variable("AWS_DEFAULT_REGION")
         )
-        if not region:
+
+    @property
+    def _region(self) -> str:
+        if not self._named_region:
             raise ConfigError("no AWS region is set", hint="set AWS_REGION, or pass aws_region_name=")
-        return str(region)
+        return str(self._named_region)
 
     def default_base(self) -> str:
         return super().default_base() or f"https://bedrock-runtime.{self._region}.amazonaws.com"

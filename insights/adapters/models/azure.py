@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -22,6 +23,8 @@ class AzureAdapter(LiteLLMChatModel):
     """Key in `api-key`; AZURE_API_BASE, AZURE_API_VERSION and AZURE_AD_TOKEN as in litellm."""
 
     litellm_provider = "azure"
+    # REST API reference, "Chat completions - Create".
+    default_params = (("temperature", 1), ("top_p", 1), ("frequency_penalty", 0), ("presence_penalty", 0))
     options = ("api_version", "azure_ad_token")
     native_params = ("data_sources",)
     extra_params = ("metadata", "store", "verbosity", "safety_identifier", "prompt_cache_key", "user", "reasoning_effort")
@@ -37,6 +40,10 @@ class AzureAdapter(LiteLLMChatModel):
     @property
     def _version(self) -> str:
         return self.given.get("api_version") or self._settings.variable("AZURE_API_VERSION") or DEFAULT_API_VERSION
+
+    @property
+    def place(self) -> Mapping[str, Any]:
+        return {"api_version": self._version}
 
     @property
     def _token(self) -> str | None:

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from insights.adapters.models import convert, transport
 from insights.adapters.models.body import Prepared, build
-from insights.adapters.models.decoder import Progress, StreamDecoder, chunks_of
+from insights.adapters.models.decoder import Progress, StreamDecoder
 from insights.adapters.models.egress import Endpoint, endpoint
 from insights.adapters.models.frames import SSEFrames, events_of_list
 from insights.adapters.models.media import refuse_remote_media
 from insights.adapters.models.wire import Wire
 from insights.core import intercept
+from insights.core.chunks import chunks_of
 from insights.core.effects import (
     Blocking,
     Close,
@@ -44,6 +45,7 @@ OPTIONS: Final = (
     "num_retries",
     "fallbacks",
     "cache",
+    "sample",
     "drop_params",
     "extra_body",
     "extra_headers",

@@ -126,27 +126,6 @@ class StreamDecoder:
         return self._assembler.response()
 
 
-def chunks_of(whole: ModelResponse) -> Iterator[Chunk]:
-    """A whole answer as the one chunk of a stream."""
-    choices = [
-        {
-            "index": choice.index,
-            "delta": {
-                **choice.message.model_dump(exclude_none=True, exclude={"tool_calls"}),
-                "tool_calls": [
-                    {"index": i, **call.model_dump()} for i, call in enumerate(choice.message.tool_calls or ())
-                ] or None,
-            },
-            "finish_reason": choice.finish_reason,
-            "logprobs": choice.logprobs,
-        }
-        for choice in whole.choices
-    ]  # fmt: skip
-    yield Chunk.model_validate(
-        {"id": whole.id, "created": whole.created, "model": whole.model, "choices": choices, "usage": whole.usage}
-    )
-
-
 def _copied(data: Any) -> Any:
     """JSON data once more; `copy.deepcopy` takes three times as long, for every chunk."""
     if isinstance(data, dict):

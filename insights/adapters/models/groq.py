@@ -12,6 +12,8 @@ class GroqAdapter(LiteLLMChatModel):
     """OpenAI-shaped; a stream's usage is in `x_groq`."""
 
     litellm_provider = "groq"
+    # API reference, "Create chat completion".
+    default_params = (("temperature", 1), ("top_p", 1), ("frequency_penalty", 0), ("presence_penalty", 0))
     native_params = (
         "reasoning_format",
         "include_reasoning",

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures
 import contextlib
 import os
 import re
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, Final
@@ -22,7 +24,7 @@ from insights.adapters.models import transport
 from insights.adapters.models.deadline import DeadlineBackend, deadline
 from insights.adapters.models.frames import Inflater
 from insights.core import intercept
-from insights.core.effects import Blocking, Close, Effect, Open, Read, Send, Sleep, WireAnswer, WireCall, WireStream
+from insights.core.effects import Blocking, Close, Effect, Join, Open, Read, Send, Sleep, WireAnswer, WireCall, WireStream
 from insights.core.errors import APIConnectionError, APIError, APIResponseValidationError, BadRequestError, Timeout
 from insights.core.redact import redact
 
@@ -151,6 +153,11 @@ class SyncPerformer:
                 return function()
             case Sleep(seconds):
                 return time.sleep(seconds)
+            case Join(future, thread, until):
+                if thread == threading.get_ident() and not future.done():
+                    return None
+                concurrent.futures.wait([future], _seconds(until))
+                return future.done()
         raise TypeError(f"not an effect: {effect!r}")
 
     def _open(self, call: WireCall, until: float | None) -> _Stream:
@@ -269,6 +276,9 @@ class AsyncPerformer:
                 return await asyncio.to_thread(function)
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
+            case Join(future, _, until):
+                await asyncio.wait([asyncio.wrap_future(future)], timeout=_seconds(until))
+                return future.done()
         raise TypeError(f"not an effect: {effect!r}")
 
     async def _pieces(self, stream: _Stream, until: float | None) -> AsyncIterator[bytes]:
@@ -299,7 +309,12 @@ class AsyncPerformer:
 
 
 def _timeout(until: float | None) -> asyncio.Timeout:
-    return asyncio.timeout(None if until is None else max(until - time.monotonic(), 0))
+    return asyncio.timeout(_seconds(until))
+
+
+def _seconds(until: float | None) -> float | None:
+    """Seconds from now to a `time.monotonic()` moment."""
+    return None if until is None else max(until - time.monotonic(), 0)
 
 
 def _forget() -> None:

@@ -11,6 +11,14 @@ class OpenaiAdapter(LiteLLMChatModel):
     """`openai/responses/<model>` asks for the Responses API by name, as in litellm."""
 
     litellm_provider = "openai"
+    # API reference, "Create chat completion".
+    default_params = (
+        ("temperature", 1),
+        ("top_p", 1),
+        ("frequency_penalty", 0),
+        ("presence_penalty", 0),
+        ("service_tier", "auto"),
+    )
     extra_params = (
         "metadata",
         "safety_identifier",

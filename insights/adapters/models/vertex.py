@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -35,6 +36,10 @@ class VertexAdapter(GeminiAdapter):
     @property
     def _location(self) -> str:
         return self._option("vertex_location", "VERTEXAI_LOCATION", "GOOGLE_CLOUD_LOCATION") or "global"
+
+    @property
+    def place(self) -> Mapping[str, Any]:
+        return {"vertex_project": self._project, "vertex_location": self._location}
 
     def default_base(self) -> str:
         base = super().default_base()

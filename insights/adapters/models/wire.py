@@ -50,6 +50,9 @@ class Wire(BaseChatModel):
     """OpenAI's parameters that the provider takes under OpenAI's name, although litellm doesn't know it."""
     message_fields: ClassVar[tuple[str, ...]] = ()
     """What of an earlier answer, beyond OpenAI's fields, this provider takes back; see `history.py`."""
+    default_params: ClassVar[tuple[tuple[str, Any], ...]] = ()
+    """What the provider takes for a parameter that isn't given, by its reference; one for all its models. Given so, it makes
+    no other request to the cache."""
     translated_params: ClassVar[tuple[str, ...]] = ()
     """OpenAI's parameters that litellm can translate for every model, although it says so only of models it knows."""
     options: ClassVar[tuple[str, ...]] = ()
@@ -120,6 +123,11 @@ class Wire(BaseChatModel):
     def base(self) -> str:
         """The base URL of this model's calls."""
         return self._api_base or self.default_base()
+
+    @property
+    def place(self) -> Mapping[str, Any]:
+        """What else says where the model is, from the call or the environment: part of the cache key, so no credentials."""
+        return {}
 
     @property
     def knows_developer(self) -> bool:

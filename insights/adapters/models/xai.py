@@ -9,5 +9,7 @@ class XaiAdapter(LiteLLMChatModel):
     """OpenAI-shaped. Reasoning tokens are reported beside the completion's and billed like them: they are added."""
 
     litellm_provider = "xai"
+    # REST API reference, "Chat completions".
+    default_params = (("temperature", 1), ("top_p", 1), ("frequency_penalty", 0), ("presence_penalty", 0))
     native_params = ("search_parameters", "deferred")
     extra_params = ("user", "reasoning_effort")

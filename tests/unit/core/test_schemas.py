@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from collections.abc import Callable
@@ -220,6 +221,39 @@ def test_the_title_of_a_bare_schema_as_a_name(title: str, name: str) -> None:
     assert form["json_schema"]["name"] == name
 
 
+class Inner(BaseModel):
+    count: int = 1
+    note: str | None = None
+
+
+class Outer(BaseModel):
+    """Something with a description."""
+
+    name: str
+    inner: Inner
+    many: list[Inner] = []
+
+
+class Chain(BaseModel):
+    value: int
+    rest: Chain | None = None
+
+
+@pytest.mark.parametrize("cls", [Inner, Outer, Chain])
+def test_a_class_and_its_schema_ask_for_the_same(cls: type[BaseModel]) -> None:
+    schema = cls.model_json_schema()
+    before = copy.deepcopy(schema)
+    assert response_format(schema) == (response_format(cls)[0], dict)
+    assert schema == before, "what was given is not ours to change"
+
+
+def test_what_leaves_values_open_cannot_be_strict() -> None:
+    class Anything(BaseModel):
+        value: Any
+
+    assert "strict" not in response_format(Anything)[0]["json_schema"]
+
+
 def test_a_property_called_default_is_not_a_default() -> None:
     class Setting(BaseModel):
         default: str
@@ -253,9 +287,17 @@ def test_openais_own_form_stays(form: dict[str, Any], parse_as: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "schema", [{"type": "object", "properties": {}}, {"properties": {"a": {}}, "title": "T"}, {"$ref": "#/$defs/A"}]
+    "schema",
+    [
+        {"properties": {"a": {}}, "title": "T"},
+        {"$ref": "#/$defs/A"},
+        {"type": "object", "properties": {"a": {}}},
+        {"type": "object", "properties": {"a": True}},
+        {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string"}, "uniqueItems": True}}},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "minProperties": 1},
+    ],
 )
-def test_a_bare_schema(schema: dict[str, Any]) -> None:
+def test_a_bare_schema_that_strict_mode_does_not_take(schema: dict[str, Any]) -> None:
     form, parse_as = response_format(schema)
     assert parse_as is dict
     assert form == {

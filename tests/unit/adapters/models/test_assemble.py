@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insights.adapters.models.assemble import Assembler
-from insights.adapters.models.decoder import chunks_of
+from insights.core.chunks import chunks_of
 from insights.core.types import Chunk, ModelResponse
 
 

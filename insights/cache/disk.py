@@ -1,0 +1,309 @@
+"""Answers on disk, for all processes of one user: a diskcache database in a private directory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from insights.cache.folder import Unfit, prepare
+from insights.cache.locks import LockFile, nothing
+from insights.cache.rows import ForeignRow, bytes_disk
+from insights.cache.store import MICRO, CacheStats, Entry
+from insights.core.config import DEFAULT_CACHE_SIZE
+
+T = TypeVar("T")
+
+BUSY: Final = 10.0  # seconds to wait for another process's write; diskcache's 60 would hold a call too long
+FLUSH: Final = 64  # counts kept in memory before they are written
+
+DATABASE: Final = "cache.db"
+LOCKS: Final = "locks"
+FILES: Final = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", LOCKS)
+
+
+class DiskStore:
+    """A directory of the user's own; opened at the first use, created at the first write. Faults cost a miss, never a call.
+
+    Args:
+        directory: the cache directory; answers lie in `answers-v1` below it.
+        size_limit: bytes; beyond, what was stored first goes first.
+    """
+
+    def __init__(self, directory: Path, size_limit: int = DEFAULT_CACHE_SIZE) -> None:
+        self.directory = directory / "answers-v1"
+        self._size_limit = size_limit
+        self._mutex = threading.RLock()
+        self._cache: Any = None
+        self._identity: tuple[int, int, int] | None = None  # process, and the database's device and inode
+        self._left_alone: list[Any] = []  # a parent's connections, which a forked child must not close
+        self._warned: set[str] = set()
+        self._unusable = False
+        self._set_aside = 0
+        self._seen = threading.local()
+        self._locks: LockFile | None = None
+        self._counts: dict[str, int] = {}
+
+    # ------------------------------------------------------------ Store
+
+    def get(self, key: str) -> Entry | None:
+        """See `Store.get`."""
+
+        def read(cache: Any) -> Entry | None:
+            value, expires = cache.get(key, expire_time=True)
+            if not isinstance(expires, float | None):
+                raise ForeignRow
+            return None if value is None else Entry(value, expires)
+
+        return self._use(read, None)
+
+    def set(self, key: str, value: bytes, *, ttl: float | None = None, tag: str = "") -> bool:
+        """See `Store.set`."""
+        if not isinstance(value, bytes):  # type: ignore[redundant-expr, unused-ignore]  # said here, not as a fault of the disk
+            raise TypeError(f"values are bytes, got {type(value).__name__}")
+
+        def write(cache: Any) -> bool:
+            with cache.transact():
+                kept = bool(cache.set(key, value, expire=ttl, tag=tag))
+                self._flush(cache)
+            return kept
+
+        return self._use(write, False, create=True)
+
+    def expired(self, key: str) -> bool:
+        """See `Store.expired`."""
+
+        def read(cache: Any) -> bool:
+            query = "SELECT 1 FROM Cache WHERE key = ? AND raw = 1 AND expire_time <= ?"
+            return cache._sql(query, (key, time.time())).fetchone() is not None
+
+        return self._use(read, False)
+
+    def evict(self, tag: str) -> int:
+        """See `Store.evict`."""
+
+        def forget(cache: Any) -> int:
+            query = "SELECT DISTINCT tag FROM Cache WHERE tag > ? AND tag < ?"
+            below = cache._sql(query, (f"{tag}/", f"{tag}0")).fetchall()  # "0" comes after "/"
+            return sum(cache.evict(name) for name in (tag, *(row[0] for row in below)))
+
+        return self._use(forget, 0)
+
+    def clear(self) -> int:
+        """See `Store.clear`."""
+        return self._use(lambda cache: int(cache.clear()), 0)
+
+    def count(self, *, hits: int = 0, misses: int = 0, saved: Decimal = Decimal(0)) -> None:
+        """See `Store.count`."""
+        with self._mutex:
+            for name, number in (("hits", hits), ("misses", misses), ("saved", int(saved / MICRO))):
+                if number:
+                    self._counts[name] = self._counts.get(name, 0) + number
+            due = self._counts.get("hits", 0) >= FLUSH
+        if due:
+            self._use(self._flush, None)
+
+    def stats(self) -> CacheStats:
+        """See `Store.stats`."""
+
+        def read(cache: Any) -> CacheStats:
+            self._flush(cache)
+            counts = dict(cache._sql("SELECT name, value FROM Counts").fetchall())
+            return CacheStats(
+                hits=counts.get("hits", 0),
+                misses=counts.get("misses", 0),
+                saved=counts.get("saved", 0) * MICRO,
+                entries=len(cache),
+                size=cache.volume(),
+                size_limit=self._size_limit,
+                directory=str(self.directory),
+            )
+
+        return self._use(read, CacheStats(size_limit=self._size_limit, directory=str(self.directory)))
+
+    def hold(self, key: str) -> Callable[[], None] | None:
+        """See `Store.hold`."""
+        try:
+            self._open(create=True)
+            return nothing if self._locks is None else self._locks.hold(key)
+        except Exception as error:
+            self._failed(error, self._cache)
+            return nothing
+
+    def changed(self) -> bool:
+        """See `Store.changed`."""
+
+        def ask(cache: Any) -> bool:
+            # The number is this connection's alone (https://sqlite.org/pragma.html#pragma_data_version).
+            connection = cache._con
+            version = connection.execute("PRAGMA data_version").fetchone()[0]
+            before, self._seen.now = getattr(self._seen, "now", None), (connection, version)
+            return before is None or before[0] is not connection or before[1] != version
+
+        return self._use(ask, True)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        if self._cache is not None and self._counts:
+            self._use(self._flush, None)
+        with self._mutex:
+            if self._cache is not None:
+                self._cache.close()
+                self._cache = self._identity = None
+            if self._locks is not None and self._locks.close():
+                self._locks = None
+
+    # ------------------------------------------------------------ opening
+
+    def _use(self, work: Callable[[Any], T], otherwise: T, *, create: bool = False) -> T:
+        """What `work` gives for the open cache; `otherwise` without one, or when something fails."""
+        cache = None
+        try:
+            cache = self._open(create)
+            return otherwise if cache is None else work(cache)
+        except Exception as error:
+            self._failed(error, cache)
+            return otherwise
+
+    def _open(self, create: bool) -> Any:
+        cache = self._cache
+        if cache is not None and self._identity == self._current():
+            return cache
+        if self._unusable or not (create or (self.directory / DATABASE).exists()):
+            return None
+        with self._mutex:
+            if self._cache is None or self._identity != self._current():
+                self._leave_old()
+                try:
+                    self._cache = self._open_database()
+                except Exception as error:
+                    if not _is_damage(error):
+                        raise
+                    self._put_aside(error)
+                    self._cache = self._open_database()
+            return self._cache
+
+    def _current(self) -> tuple[int, int, int] | None:
+        """This process and the database's file, as they are now: who deletes the directory begins a new cache."""
+        try:
+            found = os.stat(self.directory / DATABASE)
+        except OSError:
+            return None
+        return os.getpid(), found.st_dev, found.st_ino
+
+    def _leave_old(self) -> None:
+        """Leaves a database that was deleted, or a parent's: a forked child must not close its connections."""
+        if self._identity is not None and self._identity[0] != os.getpid():
+            self._left_alone.append(self._cache)
+            if self._locks is not None:
+                self._locks.disown()
+        self._cache = None
+        if self._locks is not None and self._locks.close():
+            self._locks = None
+
+    def _open_database(self) -> Any:
+        import diskcache
+
+        prepare(self.directory, FILES)
+        if self._locks is None:
+            self._locks = LockFile(self.directory / LOCKS)
+        with self._locks.alone(BUSY):  # SQLite's own locks don't cover the making of a database
+            with contextlib.suppress(FileExistsError):  # made by SQLite, its mode would be the umask's
+                os.close(os.open(self.directory / DATABASE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            self._identity = self._current()
+            cache = diskcache.Cache(
+                str(self.directory), timeout=BUSY, disk=bytes_disk(), size_limit=self._size_limit, disk_min_file_size=2**62
+            )
+            cache._sql("CREATE TABLE IF NOT EXISTS Counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL)")
+            cache._sql("SELECT key, raw, store_time, expire_time, tag, mode, filename, value FROM Cache LIMIT 1").fetchall()
+        return cache
+
+    def _flush(self, cache: Any) -> None:
+        """Writes what was counted."""
+        with self._mutex:
+            counts, self._counts = self._counts, {}
+        try:
+            for name, number in counts.items():
+                cache._sql(
+                    "INSERT INTO Counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                    (name, number),
+                )
+        except Exception:
+            self._counts = counts
+            raise
+
+    # ------------------------------------------------------------ what may go wrong
+
+    def _failed(self, error: Exception, cache: Any) -> None:
+        """Warns once of each kind of fault, and makes the best of it."""
+        if isinstance(error, ForeignRow):
+            self._warn("foreign", f"{self.directory} has a row that was not written by insights; it is not read")
+            return
+        if cache is not None and _is_damage(error):
+            try:
+                with self._mutex:
+                    if self._cache is cache:  # else another thread has seen to it
+                        self._put_aside(error)
+                return
+            except Exception as worse:
+                error, cache = worse, None
+        if cache is None:
+            self._unusable = True
+            self._warn(
+                "unusable",
+                f"insights answers without its cache: {self.directory}: {_said(error)}\n"
+                "  -> INSIGHTS_CACHE_DIR names another directory, INSIGHTS_CACHE=0 turns the cache off",
+            )
+            return
+        with contextlib.suppress(Exception):
+            cache.close()  # this thread's connection: a commit that failed leaves it inside a transaction
+        self._warn(type(error).__name__, f"insights could not use its cache: {self.directory}: {_said(error)}")
+
+    def _put_aside(self, error: Exception) -> None:
+        """Renames a database that is none, unless another process has done so already.
+
+        Raises:
+            Exception: `error`, where it is not the first time: two are no accident.
+        """
+        self._set_aside += 1
+        if self._set_aside > 1 or self._locks is None:
+            raise error
+        with self._locks.alone(BUSY):
+            if self._identity == self._current():
+                stamp = f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+                for name in FILES[:3]:
+                    with contextlib.suppress(FileNotFoundError):
+                        (self.directory / name).rename(self.directory / f"{name}.{stamp}")
+                self._warn(
+                    "damaged",
+                    f"the cache's database was damaged ({_said(error)}): it is set aside as "
+                    f"{self.directory / DATABASE}.{stamp}, and a new one begins",
+                )
+        self._cache = self._identity = None
+
+    def _warn(self, kind: str, text: str) -> None:
+        with self._mutex:
+            if kind in self._warned:
+                return
+            self._warned.add(kind)
+        with contextlib.suppress(RuntimeWarning):  # where warnings are errors: a fault of the cache costs no call
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether what lies there is no database, or not of this kind; by SQLite's result codes (https://sqlite.org/rescode.html)."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or (
+        code == sqlite3.SQLITE_ERROR and str(error).startswith(("no such table", "no such column", "unsupported file format"))
+    )
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, Unfit) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,107 @@
+"""Locks that die with their process: POSIX locks, each on one byte of one file.
+
+The system takes them back at once when their holder is killed, so nothing has to expire, and no file is left over. They are
+a process's, not a thread's: within a process `flight.py` decides. Closing *any* descriptor of the file gives all locks of the
+process back, so there is one `LockFile` per directory and process, and nobody else opens the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: no such locks, so each process asks for itself
+    fcntl = None  # type: ignore[assignment]
+
+
+def nothing() -> None:
+    """Gives nothing back."""
+
+
+class LockFile:
+    """The file whose bytes are locked; made with mode 0600."""
+
+    def __init__(self, path: Path) -> None:
+        self._mutex = threading.Lock()
+        self._held: set[int] = set()
+        self._file: int | None = None
+        if fcntl is not None:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+    def hold(self, name: str) -> Callable[[], None] | None:
+        """What gives the lock of this name back; None while another process has it.
+
+        Raises:
+            OSError: the filesystem has no locks.
+        """
+        if self._file is None:
+            return nothing
+        # 56 bits of a digest, from 1: offsets are signed 64 bits, and byte 0 is `alone`'s.
+        place = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "big") + 1
+        with self._mutex:
+            if not self._take(place):
+                return None
+            self._held.add(place)
+        return partial(self._give_back, place)
+
+    def _give_back(self, place: int) -> None:
+        with self._mutex:
+            if place in self._held:
+                self._held.discard(place)
+                self._release(place)
+
+    def _take(self, place: int) -> bool:
+        assert self._file is not None
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except (BlockingIOError, PermissionError):  # POSIX lets a system choose
+            return False
+        return True
+
+    def _release(self, place: int) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+
+    @contextlib.contextmanager
+    def alone(self, patience: float) -> Iterator[None]:
+        """Only one process at a time is inside.
+
+        Raises:
+            TimeoutError: another process has been inside for longer than `patience` seconds.
+        """
+        if self._file is None:
+            yield
+            return
+        until = time.monotonic() + patience
+        while not self._take(0):
+            if time.monotonic() > until:
+                raise TimeoutError(f"another process has held the cache for {patience:g} s")
+            time.sleep(0.005)
+        try:
+            yield
+        finally:
+            self._release(0)
+
+    def close(self) -> bool:
+        """Closes the file, unless a lock is held; whether it is closed."""
+        with self._mutex:
+            if self._held:
+                return False
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+            return True
+
+    def disown(self) -> None:
+        """In a forked child: the parent's locks are not the child's."""
+        self._mutex = threading.Lock()
+        self._held.clear()

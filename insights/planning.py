@@ -1,0 +1,162 @@
+"""From the arguments of a call to its `Plan`: who is asked in which order, until when, and with which cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from insights.adapters.models.factory import ROUTER, ModelFactory, Provider
+from insights.cache.answers import AnswerCache, open_cache
+from insights.cache.control import control
+from insights.catalog.loader import Catalog
+from insights.core import intercept
+from insights.core.config import Settings
+from insights.core.errors import BadRequestError
+from insights.core.request import OPENAI_PARAMS, ChatRequest, build_request
+from insights.flow import Candidate, Plan
+from insights.routing.fallback import Fallbacks, given_chain, read_fallbacks
+from insights.routing.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from insights.adapters.models.routes import Route
+
+PLAN_OPTIONS: Final = ("timeout", "num_retries", "fallbacks", "cache", "sample", "drop_params")
+# Where the model of the call is; a fallback is somewhere else and says so itself.
+PLACE_OPTIONS: Final = ("api_key", "api_base")
+
+
+class Planner:
+    """Settings and catalogue, and what follows from them for a call."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.catalog = Catalog(settings)
+
+    def plan(self, model: str, messages: Any, stream: bool, params: dict[str, Any]) -> Plan:
+        """The plan of a call as `insights.completion` takes it.
+
+        Raises:
+            BadRequestError: an argument that can't be.
+            UnknownModelError: no provider is known for the name.
+        """
+        options = {name: params.pop(name, None) for name in PLAN_OPTIONS}
+        place: dict[str, Any] = {name: params.pop(name) for name in PLACE_OPTIONS if name in params}
+        if not isinstance(place.get("api_base"), str | None):
+            raise BadRequestError(f"api_base must be a URL, got {type(place['api_base']).__name__}")
+        extra = {name: params.pop(name, None) for name in ("extra_body", "extra_headers")}
+        route = self.route(model)
+        adapter = ModelFactory.adapter_class(Provider(route.provider))
+        where = {name: params.pop(name) for name in adapter.options if name in params}
+        request = build_request(model, messages, params, stream=stream, **extra)
+        first = Candidate(request.model, lambda: self.adapter(route.model_id, route.provider, place | where), request)
+        config = read_fallbacks(self.catalog)
+
+        def stand_in(name: str, change: Mapping[str, Any] = MappingProxyType({})) -> Candidate:
+            return self._fallback(name, change, request, where, adapter.native_params)
+
+        wish = control(options["cache"], options["sample"], self.settings, inside_cassette=intercept.active())
+        return Plan(
+            candidates=[first, *(stand_in(name, change) for name, change in self._chain(options, config, request))],
+            add=stand_in,
+            fallbacks=config if options["fallbacks"] != [] else Fallbacks(),
+            retry=RetryPolicy(num_retries=self._retries(options["num_retries"])),
+            timeout=self._timeout(options["timeout"], route.provider),
+            drop_params=self.settings.drop_params if options["drop_params"] is None else bool(options["drop_params"]),
+            control=wish,
+            cache=self.open_cache() if wish.on else None,
+        )
+
+    def open_cache(self) -> AnswerCache:
+        """The cache of the settings' directory."""
+        return open_cache(self.settings.cache_dir, self.settings.cache_size_limit)
+
+    def _chain(self, options: dict[str, Any], config: Fallbacks, request: ChatRequest) -> list[tuple[str, dict[str, Any]]]:
+        if options["fallbacks"] is not None:
+            return given_chain(options["fallbacks"])
+        return [(name, {}) for name in config.after(request.model, request.model.rpartition("/")[2]) if name != request.model]
+
+    def route(self, model: str) -> Route:
+        """The route of a model name.
+
+        Raises:
+            BadRequestError: no name. UnknownModelError: no provider is known for it.
+        """
+        if not isinstance(model, str) or not model.strip():  # type: ignore[redundant-expr]
+            raise BadRequestError(f"model must be a name such as 'claude-haiku-4-5', got {model!r}")
+        return ROUTER.route(model.strip(), self.catalog)
+
+    def known_provider(self, name: Any) -> str:
+        """The name, if there is a provider of this name.
+
+        Raises:
+            BadRequestError: there is none.
+        """
+        if name not in list(Provider):
+            raise BadRequestError(f"there is no provider {name!r}", hint=f"providers are {', '.join(Provider)}")
+        return str(name)
+
+    def _fallback(
+        self,
+        name: str,
+        change: Mapping[str, Any],
+        request: ChatRequest,
+        options: Mapping[str, Any],
+        native: Sequence[str],
+    ) -> Candidate:
+        """A later candidate: the call's parameters with its own over them, and none of the first one's key or host.
+
+        Parameters of the first provider's own (`native`), which mean nothing to another, are left out.
+        """
+        provider = ROUTER.find(name, self.catalog).provider  # a name nobody knows is told before anything is asked
+        adapter = ModelFactory.adapter_class(Provider(provider))
+        places = (*PLACE_OPTIONS, *adapter.options)
+        own = {key: value for key, value in change.items() if key in places}
+        more = {key: value for key, value in change.items() if key not in own}
+        for key in more:
+            if key in PLAN_OPTIONS:
+                raise BadRequestError(f"{key} is for the whole call, not for one fallback", hint=f"pass {key}= to the call")
+        foreign = set(native) - set(adapter.native_params) - OPENAI_PARAMS
+        changed = replace(request, model=name, params={n: v for n, v in request.params.items() if n not in foreign})
+        if more:
+            changed = build_request(
+                name,
+                more.pop("messages", request.messages),
+                {**changed.params, **more},
+                stream=request.stream,
+                extra_body=request.extra_body,
+                extra_headers=request.extra_headers,
+            )
+            changed = replace(changed, parse_as=changed.parse_as if "response_format" in more else request.parse_as)
+
+        def make() -> Any:
+            route = self.route(name)
+            return self.adapter(route.model_id, route.provider, {**options, **own})
+
+        return Candidate(name, make, changed)
+
+    def adapter(self, model_id: str, provider: str, options: Mapping[str, Any]) -> Any:
+        """The model object of a provider's model."""
+        taken = {name: value for name, value in options.items() if name in PLACE_OPTIONS and value is not None}
+        model = ModelFactory._create_adapter(
+            model_id, Provider(provider), settings=self.settings, catalog=self.catalog, **taken
+        )
+        model.given = {name: value for name, value in options.items() if name in model.options and value is not None}
+        return model
+
+    def _retries(self, given: Any) -> int:
+        if given is None:
+            return self.settings.num_retries
+        if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+            raise BadRequestError(f"num_retries must be a whole number from 0, got {given!r}")
+        return given
+
+    def _timeout(self, given: Any, provider: str) -> float:
+        if given is not None:
+            if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < float("inf"):
+                raise BadRequestError(f"timeout must be a number of seconds above 0, got {given!r}")
+            return float(given)
+        if self.settings.timeout_given:
+            return self.settings.timeout
+        return self.catalog.provider(provider).timeout
