@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo cassettes test test-range lint format bench build clean
+.PHONY: help install demo cassettes test test-range stress lint format bench build clean
 
 help: ## Say what there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ lint: $(STAMP) ## ruff and mypy over everything, tests included
 format: $(STAMP) ## Let ruff mend what it can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+stress: $(STAMP) ## The cache under kill -9, many processes and Hypothesis in full (some minutes)
+	@INSIGHTS_STRESS=full INSIGHTS_STRESS_EXAMPLES=10000 INSIGHTS_STRESS_STEPS=50 \
+	  $(BIN)/python -m pytest tests/stress tests/unit/cache -q -s -p no:randomly $(ARGS)
 
 bench: $(STAMP) ## Measure import and call times against litellm
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

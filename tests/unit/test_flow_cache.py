@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from insights.client import Client
 from insights.core.config import Settings
@@ -363,3 +364,218 @@ def test_a_failed_refresh_keeps_the_old_answer(client: Client) -> None:
     with pytest.raises(InternalServerError):
         ask(client, Script(refused(500, refusal("error"))), cache="refresh", num_retries=0)
     assert ask(client, NOTHING).text == "old"
+
+
+# ---------------------------------------------------------------- the same request, said otherwise
+
+
+class City(BaseModel):
+    name: str
+    country: str = "?"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        {"temperature": 1},
+        {"temperature": 1.0, "top_p": 1, "n": 1},
+        {"stop": []},
+        {"tools": []},
+        {"response_format": {"type": "text"}},
+        {"sample": 0},
+        {"api_base": "https://API.openai.com:443/v1/"},
+        {"model": "openai/aliased"},
+        {"messages": [{"content": "Hi", "role": "user"}]},
+        {"messages": [{"content": "Hi", "role": "user", "name": None}]},
+    ],
+    ids=str,
+)
+def test_the_same_request_said_otherwise(client: Client, config_dir: Path, same: dict[str, Any]) -> None:
+    file = config_dir / "openai.yaml"
+    file.write_text(file.read_text().replace("context_window: 8000", "context_window: 8000\n      aliases: [aliased]"))
+    ask(client, Script(ok(answer("one"))))
+    assert ask(client, NOTHING, **same).cached
+
+
+def test_a_bare_name_and_an_alias_are_the_model_they_lead_to(client: Client, config_dir: Path) -> None:
+    (config_dir / "aliases.yaml").write_text("fast: openai/gpt-4o-mini\n")
+    ask(client, Script(ok(answer("one"))), "openai/gpt-4o-mini")
+    assert ask(client, NOTHING, "gpt-4o-mini").cached
+    assert ask(client, NOTHING, "fast").cached
+
+
+def test_a_default_is_one_at_its_own_host_only(client: Client) -> None:
+    """What another server takes for a temperature that isn't given, nobody knows."""
+    place = {"api_base": "http://127.0.0.1:9/v1", "api_key": "other"}
+    ask(client, Script(ok(answer("none given"))), **place)
+    assert ask(client, Script(ok(answer("one given"))), temperature=1, **place).text == "one given"
+    assert ask(client, NOTHING, **place).text == "none given"
+
+
+def test_a_class_and_its_schema(client: Client) -> None:
+    ask(client, Script(ok(answer('{"name": "Rome", "country": "Italy"}'))), response_format=City)
+    found = ask(client, NOTHING, response_format=City.model_json_schema())
+    assert found.parsed == {"name": "Rome", "country": "Italy"}
+    assert ask(client, NOTHING, response_format=City).parsed == City(name="Rome", country="Italy")
+
+
+# ---------------------------------------------------------------- samples, ages, and why there was no answer
+
+
+def test_samples_are_different_answers(client: Client) -> None:
+    for number in range(3):
+        script = Script(ok(answer(f"answer {number}")))
+        ask(client, script, sample=number, temperature=0.7)
+        assert "sample" not in script.sent()
+    assert [ask(client, NOTHING, sample=n, temperature=0.7).text for n in range(3)] == ["answer 0", "answer 1", "answer 2"]
+    assert ask(client, NOTHING, temperature=0.7).text == "answer 0"
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "2", True])
+def test_a_sample_is_a_number(client: Client, wrong: Any) -> None:
+    with pytest.raises(BadRequestError, match="sample must be a whole number"):
+        ask(client, NOTHING, sample=wrong)
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The wall clock, to be moved: a list of one."""
+    hands = [1_800_000_000.0]
+    monkeypatch.setattr("time.time", lambda: hands[0])
+    return hands
+
+
+def test_an_answer_serves_for_its_time(client: Client, now: list[float]) -> None:
+    ask(client, Script(ok(answer("one"))), cache={"ttl": 60})
+    now[0] += 59
+    assert ask(client, NOTHING).cached
+    now[0] += 2
+    found = ask(client, Script(ok(answer("two"))))
+    assert (found.text, found.trace.cache) == ("two", "miss: the stored answer's time is over")
+    now[0] += 10**9
+    assert ask(client, NOTHING).text == "two"
+
+
+def test_no_older_answer_serves_than_was_asked_for(client: Client, now: list[float]) -> None:
+    ask(client, Script(ok(answer("old"))))
+    now[0] += 3600
+    found = ask(client, Script(ok(answer("new"))), cache={"ttl": 60})
+    assert (found.text, found.trace.cache) == ("new", "miss: the stored answer is older than 60 s")
+    assert ask(client, NOTHING).text == "new"
+
+
+def test_the_settings_say_what_a_call_does_not(config_dir: Path, own_cache_dir: Path, now: list[float]) -> None:
+    def client(**more: Any) -> Client:
+        return Client(Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=own_cache_dir, **more))
+
+    ask(client(cache_namespace="a"), Script(ok(answer("a's"))))
+    assert ask(client(cache_namespace="a", cache="only"), NOTHING).text == "a's"
+    assert ask(client(), NOTHING, cache={"namespace": "a"}).text == "a's"
+    with pytest.raises(CacheMissError):
+        ask(client(cache="only"), NOTHING)
+    assert ask(client(cache_namespace="a", cache="refresh"), Script(ok(answer("newer")))).text == "newer"
+    now[0] += 100
+    found = ask(client(cache_namespace="a", cache_ttl=50), Script(ok(answer("newest"))))
+    assert (found.text, found.trace.cache) == ("newest", "miss: the stored answer is older than 50 s")
+
+
+def test_a_dict_says_how_too(client: Client) -> None:
+    ask(client, Script(ok(answer("old"))), cache={"namespace": "a"})
+    assert ask(client, Script(ok(answer("new"))), cache={"namespace": "a", "mode": "refresh"}).text == "new"
+    assert ask(client, NOTHING, cache={"namespace": "a", "mode": "only"}).text == "new"
+
+
+def test_why_there_was_no_answer(client: Client) -> None:
+    first = ask(client, Script(ok(answer("one"))), temperature=0)
+    assert first.trace.cache == "miss: no answer is stored for this request"
+    found = ask(client, Script(ok(answer("two"))), temperature=0.5, messages="Hi!")
+    assert found.trace.cache == (
+        "miss: no answer is stored for this request; the nearest one before differs in messages[0].content, temperature"
+    )
+    far = ask(
+        client, Script(ok(answer("x"))), MISTRAL_MODEL, messages=[{"role": "system", "content": "x"}] * 9, seed=1, top_p=0
+    )
+    assert far.trace.cache == "miss: no answer is stored for this request"
+    assert ask(client, Script(ok(answer("y"))), cache=False).trace.cache == "off"
+
+
+def test_only_looks_at_every_model(client: Client) -> None:
+    """What a fallback answered while the first one was down is what the cell showed."""
+    ask(client, Script(ok(answer("stood in"))), MISTRAL_MODEL)
+    assert ask(client, NOTHING, cache="only", fallbacks=[MISTRAL_MODEL]).text == "stood in"
+    with pytest.raises(CacheMissError, match=f"no answer of any of these models is stored: openai/test-model, {MISTRAL_MODEL}"):
+        ask(client, NOTHING, cache="only", fallbacks=[MISTRAL_MODEL], messages="Ho")
+
+
+def test_an_answer_that_is_not_what_was_asked_for_is_not_stored(client: Client) -> None:
+    found = ask(client, Script(ok(answer("I can't do that."))), response_format=City)
+    assert found.trace.notes == ["not cached: the answer isn't what response_format asks for"]
+    assert ask(client, Script(ok(answer('{"name": "Rome"}'))), response_format=City).parsed == City(name="Rome")
+    assert ask(client, NOTHING, response_format=City).parsed == City(name="Rome")
+
+
+def test_an_answer_of_a_newer_version_stays(client: Client, own_cache_dir: Path) -> None:
+    ask(client, Script(ok(answer("one"))))
+    newer = b'{"v": 99}\nsomething else'
+    spoil(own_cache_dir, newer)
+    found = ask(client, Script(ok(answer("two"))))
+    assert (found.text, found.trace.cache) == ("two", "miss: the stored answer was written by a newer insights")
+    assert [value for _, value in rows(own_cache_dir)] == [newer]
+
+
+def test_an_answer_under_another_key_is_damage(client: Client, own_cache_dir: Path) -> None:
+    """Whoever can write the database can't make one request's answer another's by swapping rows."""
+    ask(client, Script(ok(answer("one"))))
+    stored = rows(own_cache_dir)[0][1]
+    ask(client, Script(ok(answer("two"))), messages="Ho")
+    spoil(own_cache_dir, stored)
+    found = ask(client, Script(ok(answer("two"))), messages="Ho")
+    assert (found.text, found.trace.cache) == ("two", "miss: the stored answer is damaged")
+
+
+# ---------------------------------------------------------------- what can be asked of it
+
+
+def test_what_it_saved_and_holds(client: Client) -> None:
+    assert client.cache.stats().entries == 0
+    ask(client, Script(ok(answer("one"))))
+    for _ in range(3):
+        ask(client, NOTHING)
+    ask(client, NOTHING, stream=False)
+    found = client.cache.stats()
+    assert (found.hits, found.misses, found.entries) == (4, 1, 1)
+    assert found.saved == 4 * Decimal("0.006")
+    assert str(found).startswith("4 hits of 5 calls (80 %), $0.024 saved, 1 answers in ")
+
+
+def test_answers_can_be_forgotten(client: Client) -> None:
+    for model in ("openai/test-model", "openai/other-model", MISTRAL_MODEL):
+        ask(client, Script(ok(answer(model))), model)
+    assert client.cache.evict(model="openai/test-model") == 1
+    assert ask(client, NOTHING, "openai/other-model").cached
+    assert client.cache.evict(provider="openai") == 1
+    assert ask(client, NOTHING, MISTRAL_MODEL).cached
+    assert client.cache.clear() == 1
+    assert client.cache.stats().entries == 0
+
+
+@pytest.mark.parametrize("wrong", [{}, {"provider": "openai", "model": "gpt-4o"}, {"provider": "opnai"}])
+def test_what_can_not_be_forgotten(client: Client, wrong: dict[str, str]) -> None:
+    with pytest.raises(BadRequestError):
+        client.cache.evict(**wrong)
+
+
+def test_two_requests_explained(client: Client) -> None:
+    one: dict[str, Any] = {"model": "openai/gpt-4o", "messages": "Hi", "response_format": City, "temperature": 1.0}
+    same = {"messages": [{"role": "user", "content": "Hi"}], "model": "gpt-4o", "response_format": City.model_json_schema()}
+    assert client.cache.explain(one, {**same, "stream": True, "timeout": 3, "cache": False}) == []
+    assert client.cache.explain(one, {**same, "sample": 2, "cache": {"namespace": "b"}}) == ["namespace", "sample"]
+    assert client.cache.explain(one, {**same, "messages": "Ho", "seed": 3}) == ["messages[0].content", "seed"]
+    assert client.cache.explain(one, {**same, "model": "mistral/x", "extra_body": {"a": 1}}) == [
+        "provider",
+        "model",
+        "api_base",
+        "extra_body.a",
+    ]
+    with pytest.raises(BadRequestError, match="the request has no 'messages'"):
+        client.cache.explain(one, {"model": "gpt-4o"})

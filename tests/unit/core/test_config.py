@@ -225,6 +225,25 @@ def test_a_given_flag_that_is_neither() -> None:
         _ = Settings(cache="maybe").cache  # type: ignore[arg-type]  # what this is about
 
 
+def test_the_cache_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Settings()
+    assert (found.cache, found.cache_ttl, found.cache_namespace, found.cache_size_limit) == (True, None, "", 2**30)
+    for name, value in {"CACHE": "Only", "CACHE_TTL": "1.5", "CACHE_NAMESPACE": "a", "CACHE_SIZE_LIMIT": "1e6"}.items():
+        monkeypatch.setenv(f"INSIGHTS_{name}", value)
+    assert (found.cache, found.cache_ttl, found.cache_namespace, found.cache_size_limit) == ("only", 1.5, "a", 1_000_000)
+    given = Settings(cache="refresh", cache_ttl=3, cache_namespace="b", cache_size_limit=5)
+    assert (given.cache, given.cache_ttl, given.cache_namespace, given.cache_size_limit) == ("refresh", 3, "b", 5)
+    assert Settings(cache=False).cache is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("cache_ttl", 0), ("cache_ttl", "soon"), ("cache_size_limit", -1), ("cache_size_limit", 1.5)]
+)
+def test_what_the_cache_can_not_be(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{name}={value!r} is not a"):
+        getattr(Settings(**{name: value}), name)
+
+
 def test_the_home_directory_is_written_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = Settings(cache_dir="~/answers", config_dir="~/config", env_file="~/the.env")
