@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from insights.cache.folder import Unfit, prepare
-from insights.cache.locks import LockFile, nothing
+from insights.cache.locks import Hold, LockFile
 from insights.cache.rows import ForeignRow, bytes_disk
 from insights.cache.store import MICRO, CacheStats, Entry
 from insights.core.config import DEFAULT_CACHE_SIZE
@@ -128,14 +128,18 @@ class DiskStore:
 
         return self._use(read, CacheStats(size_limit=self._size_limit, directory=str(self.directory)))
 
-    def hold(self, key: str) -> Callable[[], None] | None:
+    def hold(self, key: str) -> Hold | None:
         """See `Store.hold`."""
         try:
             self._open(create=True)
-            return nothing if self._locks is None else self._locks.hold(key)
+            return Hold() if self._locks is None else self._locks.hold(key)
         except Exception as error:
             self._failed(error, self._cache)
-            return nothing
+            return Hold()
+
+    def lying(self, key: str) -> float | None:
+        """See `Store.lying`."""
+        return None if self._locks is None else self._locks.lying(key)
 
     def changed(self) -> bool:
         """See `Store.changed`."""

@@ -12,6 +12,11 @@ from typing import Final
 IDLE: Final = 0.25  # seconds that a stream may lie unread before the others no longer wait for its end
 
 
+def is_stuck(handed: float | None, now: float) -> bool:
+    """Whether an answer has lain unread for so long that its end isn't to be waited for."""
+    return handed is not None and now - handed >= IDLE
+
+
 class Flight:
     """One call under way. `landed` is its stored value in the end, or None where it came to nothing."""
 
@@ -25,7 +30,7 @@ class Flight:
 
     def stuck(self, now: float) -> bool:
         """Whether it may never end, because whoever reads the stream has stopped reading."""
-        return self.handed is not None and now - self.handed >= IDLE
+        return is_stuck(self.handed, now)
 
 
 class Flights:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 try:
     import fcntl
@@ -22,8 +23,24 @@ except ImportError:  # Windows: no such locks, so each process asks for itself
     fcntl = None  # type: ignore[assignment]
 
 
-def nothing() -> None:
-    """Gives nothing back."""
+_SLOTS: Final = 2**16  # of 8 bytes at the file's beginning: since when a holder's answer has lain unread
+
+
+class Hold:
+    """A lock that is held, or stands for one where none is needed. Called, it is given back; more than once does no harm."""
+
+    def __init__(self, file: LockFile | None = None, place: int = 0) -> None:
+        self._file, self._place = file, place
+
+    def __call__(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file._give_back(self._place)
+
+    def lies(self, since: float | None) -> None:
+        """Tells other processes since when the reader of a stream has had the word (`time.monotonic()`); None: it hasn't."""
+        if self._file is not None:
+            self._file._write(self._place, since or 0.0)
 
 
 class LockFile:
@@ -36,21 +53,37 @@ class LockFile:
         if fcntl is not None:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
-    def hold(self, name: str) -> Callable[[], None] | None:
-        """What gives the lock of this name back; None while another process has it.
+    def hold(self, name: str) -> Hold | None:
+        """The lock of this name; None while another process has it.
 
         Raises:
             OSError: the filesystem has no locks.
         """
         if self._file is None:
-            return nothing
-        # 56 bits of a digest, from 1: offsets are signed 64 bits, and byte 0 is `alone`'s.
-        place = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "big") + 1
+            return Hold()
+        place = _place(name)
         with self._mutex:
             if not self._take(place):
                 return None
             self._held.add(place)
-        return partial(self._give_back, place)
+        self._write(place, 0.0)
+        return Hold(self, place)
+
+    def lying(self, name: str) -> float | None:
+        """Since when the reader of whoever holds this name has had the word (`time.monotonic()`); None: it hasn't.
+
+        Two names may share the slot this is written to, of 65,536; then one is waited for too long or not long enough.
+        """
+        if self._file is None:
+            return None
+        data = os.pread(self._file, 8, _place(name) % _SLOTS * 8)
+        since = struct.unpack("<d", data)[0] if len(data) == 8 else 0.0
+        return float(since) if since > 0 else None
+
+    def _write(self, place: int, since: float) -> None:
+        with contextlib.suppress(OSError):
+            if self._file is not None:
+                os.pwrite(self._file, struct.pack("<d", since), place % _SLOTS * 8)
 
     def _give_back(self, place: int) -> None:
         with self._mutex:
@@ -105,3 +138,8 @@ class LockFile:
         """In a forked child: the parent's locks are not the child's."""
         self._mutex = threading.Lock()
         self._held.clear()
+
+
+def _place(name: str) -> int:
+    """A byte for each name: 56 bits of a digest, from 1. Offsets are signed 64 bits, and byte 0 is `alone`'s."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=7).digest(), "big") + 1

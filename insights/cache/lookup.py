@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from insights.cache.answers import AnswerCache
 from insights.cache.control import Control
-from insights.cache.key import cache_key
+from insights.cache.key import digest
 from insights.cache.value import Unreadable, not_storable, pack, thaw, thaw_chunks, unpack
 from insights.core.effects import NEWS, Blocking, Emit, FlowGenerator, Join, Opened, Sleep
 from insights.core.errors import Timeout
+from insights.core.request import canonical_json
 
 if TYPE_CHECKING:
     from insights.cache.flight import Flight
+    from insights.cache.locks import Hold
     from insights.core.request import ChatRequest
     from insights.core.types import ModelResponse, Trace
 
 POLL: Final = (0.001, 0.05)  # seconds between two looks at another process's lock, growing; at most what its end adds
 TURNS: Final = 2  # calls that came to nothing and were waited for; a third is not
+SECRET: Final = 8  # characters; a shorter key ("x", "ollama") is a stand-in for none, and in every other answer
 RECORDED: Final = 2**24  # characters of chunks kept with an answer; a longer stream is replayed in one piece
 
 
@@ -53,10 +56,11 @@ class Lookup:
     ) -> None:
         self._cache, self._control, self._fields = cache, control, fields
         self._request, self._trace, self._clock = request, trace, clock
-        self._key = cache_key(fields)
+        canonical = canonical_json(fields)
+        self._key, self._length = digest(canonical), len(canonical)
         self._value: bytes | None = None
         self._flight: Flight | None = None
-        self._give_back: Callable[[], None] | None = None
+        self._held: Hold | None = None
         self._chunks: list[str] = []
         self._recorded = 0
         self._newer = False
@@ -93,7 +97,7 @@ class Lookup:
     def _serve(self, served: tuple[ModelResponse, list[Any] | None]) -> FlowGenerator[ModelResponse]:
         found, chunks = served
         self._cache.store.count(hits=1, saved=found.cost_saved)
-        self._cache.remember(self._fields, len(self._value or b""))
+        self._cache.remember(self._fields, self._length)
         if chunks is not None:
             from insights.core.chunks import chunks_of
 
@@ -161,25 +165,27 @@ class Lookup:
 
     def _hold(self, until: float) -> FlowGenerator[ModelResponse | None]:
         """Waits for other processes that ask the same; the answer that one of them stored meanwhile, or before."""
+        from insights.cache.flight import is_stuck
+
         pause, most = POLL
-        while (give_back := self._cache.store.hold(self._key)) is None:
-            if self._clock() >= until:
+        while (held := self._cache.store.hold(self._key)) is None:
+            now = self._clock()
+            if now >= until:
                 raise Timeout("another process is still making an identical call", hint="raise timeout= (seconds)")
+            if is_stuck(self._cache.store.lying(self._key), now):
+                return None
             yield Sleep(pause)
             pause = min(2 * pause, most)
-        if self._request.stream:
-            give_back()  # its reader may stop reading, and no other process could tell
-        else:
-            self._give_back = give_back
+        self._held = held
         return (yield from self.find())
 
     def leave(self) -> None:
         """Gives the turn back; who waits gets the answer, or the next turn."""
-        if self._give_back is not None:
-            self._give_back()
+        if self._held is not None:
+            self._held()
         if self._flight is not None:
             self._cache.flights.leave(self._key, self._flight, self._value)
-        self._flight = self._give_back = None
+        self._flight = self._held = None
 
     # ------------------------------------------------------------ a new answer
 
@@ -196,14 +202,21 @@ class Lookup:
             outcome = error = None
             if isinstance(effect, Emit):
                 self._record(effect.chunk)
-            if isinstance(effect, NEWS) and self._flight is not None:
-                self._flight.handed = self._clock()
+            if isinstance(effect, NEWS):
+                self._hand(self._clock())
             try:
                 outcome = yield effect
             except BaseException as thrown:
                 error = thrown
-            if self._flight is not None:
-                self._flight.handed = None
+            if isinstance(effect, NEWS):
+                self._hand(None)
+
+    def _hand(self, since: float | None) -> None:
+        """Tells who waits since when the caller has had the word; None: the provider has it."""
+        if self._flight is not None:
+            self._flight.handed = since
+        if self._held is not None:
+            self._held.lies(since)
 
     def _record(self, chunk: Any) -> None:
         # As text and at once: what the caller does to a chunk changes nothing that is stored.
@@ -230,7 +243,7 @@ class Lookup:
         except ValueError:
             found.trace.notes.append("not cached: the answer holds characters that can't be stored")
             return
-        if secret and secret.encode() in value:
+        if secret and len(secret) >= SECRET and secret.encode() in value:
             found.trace.notes.append("not cached: the answer repeats the API key")
             return
         self._value = value
@@ -240,4 +253,4 @@ class Lookup:
         elif not self._newer:
             store, key, ttl = self._cache.store, self._key, self._control.ttl
             if (yield Blocking(lambda: store.set(key, value, ttl=ttl, tag=tag))):
-                self._cache.remember(self._fields, len(value))
+                self._cache.remember(self._fields, self._length)

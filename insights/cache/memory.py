@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-from insights.cache.locks import nothing
+from insights.cache.locks import Hold
 from insights.cache.store import CacheStats, Entry, Store
 
 SIZE_LIMIT: Final = 32 * 2**20  # bytes
@@ -95,9 +94,13 @@ class MemoryStore:
             s = self._stats
             return CacheStats(s.hits, s.misses, s.saved, len(self._rows), self._size, self._limit)
 
-    def hold(self, key: str) -> Callable[[], None] | None:
+    def hold(self, key: str) -> Hold | None:
         """No other process sees this store."""
-        return nothing
+        return Hold()
+
+    def lying(self, key: str) -> float | None:
+        """No other process sees this store."""
+        return None
 
     def changed(self) -> bool:
         """Nobody else can write."""
@@ -175,9 +178,13 @@ class TieredStore:
         """See `Store.stats`."""
         return self._back.stats()
 
-    def hold(self, key: str) -> Callable[[], None] | None:
+    def hold(self, key: str) -> Hold | None:
         """See `Store.hold`."""
         return self._back.hold(key)
+
+    def lying(self, key: str) -> float | None:
+        """See `Store.lying`."""
+        return self._back.lying(key)
 
     def changed(self) -> bool:
         """See `Store.changed`."""

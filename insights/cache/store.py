@@ -7,10 +7,11 @@ TieredStore   the one in front of the other                     cache/memory.py
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, NamedTuple, Protocol
+
+from insights.cache.locks import Hold
 
 MICRO: Final = Decimal("1e-12")  # USD; savings are counted in whole millionths of a millionth
 
@@ -76,11 +77,14 @@ class Store(Protocol):
     def stats(self) -> CacheStats:
         """What has been counted, and what is held."""
 
-    def hold(self, key: str) -> Callable[[], None] | None:
-        """Says to other processes that this one is asking; what gives it back, or None while another process is asking.
+    def hold(self, key: str) -> Hold | None:
+        """Says to other processes that this one is asking; to be given back. None while another process is asking.
 
         A holder that dies has given it back.
         """
+
+    def lying(self, key: str) -> float | None:
+        """Since when another process's answer has lain unread (`time.monotonic()`), so that waiting for it may never end."""
 
     def changed(self) -> bool:
         """Whether somebody else may have written since this thread asked last."""

@@ -174,6 +174,12 @@ def test_an_answer_that_holds_the_key_is_not_stored(client: Client, own_cache_di
     assert ask(client, NOTHING).text == "two"
 
 
+def test_a_key_that_stands_in_for_none_is_no_secret(client: Client) -> None:
+    """Servers of one's own want some key: any. That `x` occurs in an answer says nothing."""
+    ask(client, Script(ok(answer("extra"))), api_key="x")
+    assert ask(client, NOTHING, api_key="x").text == "extra"
+
+
 def test_a_stream_that_holds_the_key_is_not_stored(client: Client, own_cache_dir: Path) -> None:
     played = Played(client, Script(streamed(events([OPENAI_KEY[:7], OPENAI_KEY[7:]]))))
     assert played.run().text == OPENAI_KEY

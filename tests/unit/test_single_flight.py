@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +10,11 @@ import pytest
 
 from insights.cache.answers import AnswerCache
 from insights.cache.flight import IDLE
+from insights.cache.locks import Hold
 from insights.cache.lookup import POLL, TURNS
 from insights.cache.memory import MemoryStore
 from insights.client import Client
-from insights.core.effects import Effect, Emit, Flow, Join, Opened, Read, Send, Sleep, close, drive
+from insights.core.effects import Effect, Emit, Flow, Join, Opened, Read, Send, Sleep, close
 from insights.core.errors import BadRequestError, TruncatedStreamError
 from insights.core.types import ModelResponse
 from insights.flow import IMPORT_ALLOWANCE, call
@@ -22,23 +23,37 @@ from .openai_wire import ROLE, answer, chunk, events, refusal
 from .scripted import Script, ok, planned, refused, streamed
 
 
+class Counted(Hold):
+    """A lock that says when it is given back, and since when its answer has lain unread."""
+
+    def __init__(self, store: Taken) -> None:
+        super().__init__()
+        self.store = store
+
+    def __call__(self) -> None:
+        self.store.given_back += 1
+
+    def lies(self, since: float | None) -> None:
+        self.store.told.append(since)
+
+
 class Taken(MemoryStore):
     """A store whose lock another process has for a while."""
 
-    def __init__(self, times: int = 10**9) -> None:
+    def __init__(self, times: int = 10**9, unread_since: float | None = None) -> None:
         super().__init__()
-        self.times = times
+        self.times, self.unread_since = times, unread_since
         self.given_back = 0
+        self.told: list[float | None] = []
 
-    def hold(self, key: str) -> Callable[[], None] | None:
+    def hold(self, key: str) -> Hold | None:
         if self.times:
             self.times -= 1
             return None
+        return Counted(self)
 
-        def give_back() -> None:
-            self.given_back += 1
-
-        return give_back
+    def lying(self, key: str) -> float | None:
+        return self.unread_since
 
 
 class Walk:
@@ -335,12 +350,25 @@ def test_another_process_is_not_waited_for_longer_than_there_is_time(client: Cli
     assert nothing.clock.now - start == pytest.approx(2, abs=POLL[1])
 
 
-def test_a_stream_waits_for_another_process_and_holds_nothing_itself(client: Client) -> None:
+def test_a_stream_tells_other_processes_when_it_lies_unread(client: Client) -> None:
     store = Taken(times=1)
     walk = Walk(client, Script(streamed(events())), AnswerCache(store), stream=True)
     walk.to(Opened)
-    assert store.given_back == 1
-    assert drive(walk.flow, walk.script) is not None
+    assert store.told == [walk.script.clock.now]
+    walk.to(Read)
+    assert store.told[-1] is None
+    assert store.given_back == 0
+    walk.end()
+    assert (store.told[-1], store.given_back) == (None, 1)
+
+
+def test_another_processs_stream_that_nobody_reads_is_not_waited_for(client: Client) -> None:
+    script = Script(ok(answer("mine")))
+    store = Taken(unread_since=script.clock.now)
+    walk = Walk(client, script, AnswerCache(store))
+    assert walk.end().text == "mine"
+    assert sum(waits(walk)) == pytest.approx(IDLE, abs=POLL[1])
+    assert store.given_back == 0
 
 
 def test_a_failure_gives_the_turn_back(client: Client) -> None:
