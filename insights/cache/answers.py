@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
+import warnings
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +29,15 @@ class AnswerCache:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.flights = Flights()
+        self._warned: set[str] = set()
         self._lately: deque[Mapping[str, Any]] = deque(maxlen=REMEMBERED)
+
+    def warn_once(self, reason: str) -> None:
+        """Warns that a stored answer can't be used; once for each reason."""
+        if reason not in self._warned:
+            self._warned.add(reason)
+            with contextlib.suppress(RuntimeWarning):  # where warnings are errors: a fault of the cache costs no call
+                warnings.warn(f"insights asks again: {reason} ({self.store.stats().directory})", RuntimeWarning, stacklevel=2)
 
     def remember(self, fields: Mapping[str, Any], length: int) -> None:
         """Remembers a request whose answer is stored; in memory only."""

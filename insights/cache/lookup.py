@@ -90,6 +90,8 @@ class Lookup:
         except Unreadable as error:
             self._trace.cache = f"miss: {error.reason}"
             self._newer = error.newer
+            if not error.older:
+                self._cache.warn_once(error.reason)
             return None
         self._value = value
         return found, chunks

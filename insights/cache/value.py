@@ -21,12 +21,14 @@ _FINISHED: Final = ("stop", "length", "tool_calls", "function_call")
 
 
 class Unreadable(Exception):
-    """A stored value that can't be used. `newer`: another version of insights can, so it is left where it is."""
+    """A stored value that can't be used. `newer`: a later version of insights can, so it is left where it is. `older`: it is
+    of an earlier version, which is no fault.
+    """
 
-    def __init__(self, reason: str, *, newer: bool = False) -> None:
+    def __init__(self, reason: str, *, newer: bool = False, older: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.newer = newer
+        self.newer, self.older = newer, older
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ def unpack(key: str, value: bytes) -> Stored:
         raise Unreadable("the stored answer is damaged")
     if head["v"] != VERSION:
         newer = head["v"] > VERSION
-        raise Unreadable(f"the stored answer was written by {'a newer' if newer else 'an older'} insights", newer=newer)
+        age = "a newer" if newer else "an older"
+        raise Unreadable(f"the stored answer was written by {age} insights", newer=newer, older=not newer)
     answer, _, chunks = data.partition(b"\n")
     at = head.get("at")
     if not isinstance(at, int | float) or head.get("sha256") != _checksum(key, at, data):

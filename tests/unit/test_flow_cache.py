@@ -276,7 +276,7 @@ def test_news_of_a_stored_stream(client: Client) -> None:
     [
         (b"", 1),
         (b"rubbish", 1),
-        (b'{"v": 1}\n{}', 1),
+        (b'{"v": 2}\n{}', 1),
         (b"[]\n{}", 1),
         (b'{"v": "2"}\n{}', 1),
     ],
@@ -285,7 +285,9 @@ def test_news_of_a_stored_stream(client: Client) -> None:
 def test_a_damaged_row_is_a_miss(client: Client, own_cache_dir: Path, value: object, mode: int) -> None:
     ask(client, Script(ok(answer("one"))))
     spoil(own_cache_dir, value, mode)
-    found = ask(client, Script(ok(answer("two"))))
+    with pytest.warns(RuntimeWarning, match="insights asks again: the stored answer is damaged") as caught:
+        found = ask(client, Script(ok(answer("two"))))
+    assert len(caught) == 1
     assert (found.text, found.cached) == ("two", False)
     assert ask(client, NOTHING).text == "two"
 
@@ -524,9 +526,18 @@ def test_an_answer_of_a_newer_version_stays(client: Client, own_cache_dir: Path)
     ask(client, Script(ok(answer("one"))))
     newer = b'{"v": 99}\nsomething else'
     spoil(own_cache_dir, newer)
-    found = ask(client, Script(ok(answer("two"))))
+    with pytest.warns(RuntimeWarning, match="written by a newer insights"):
+        found = ask(client, Script(ok(answer("two"))))
+    assert ask(client, Script(ok(answer("two")))).text == "two", "without another warning"
     assert (found.text, found.trace.cache) == ("two", "miss: the stored answer was written by a newer insights")
     assert [value for _, value in rows(own_cache_dir)] == [newer]
+
+
+def test_an_answer_of_an_older_version_is_replaced(client: Client, own_cache_dir: Path) -> None:
+    ask(client, Script(ok(answer("one"))))
+    spoil(own_cache_dir, b'{"v": 1}\n{}')
+    assert ask(client, Script(ok(answer("two")))).trace.cache == "miss: the stored answer was written by an older insights"
+    assert ask(client, NOTHING).text == "two"
 
 
 def test_an_answer_under_another_key_is_damage(client: Client, own_cache_dir: Path) -> None:
@@ -535,7 +546,8 @@ def test_an_answer_under_another_key_is_damage(client: Client, own_cache_dir: Pa
     stored = rows(own_cache_dir)[0][1]
     ask(client, Script(ok(answer("two"))), messages="Ho")
     spoil(own_cache_dir, stored)
-    found = ask(client, Script(ok(answer("two"))), messages="Ho")
+    with pytest.warns(RuntimeWarning, match="the stored answer is damaged"):
+        found = ask(client, Script(ok(answer("two"))), messages="Ho")
     assert (found.text, found.trace.cache) == ("two", "miss: the stored answer is damaged")
 
 
