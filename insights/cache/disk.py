@@ -69,6 +69,9 @@ class DiskStore:
         if not isinstance(value, bytes):  # type: ignore[redundant-expr, unused-ignore]  # said here, not as a fault of the disk
             raise TypeError(f"values are bytes, got {type(value).__name__}")
 
+        if len(value) > self._size_limit:
+            return False  # it would push out all the others, and then itself
+
         def write(cache: Any) -> bool:
             with cache.transact():
                 kept = bool(cache.set(key, value, expire=ttl, tag=tag))
@@ -90,7 +93,7 @@ class DiskStore:
         """See `Store.evict`."""
 
         def forget(cache: Any) -> int:
-            query = "SELECT DISTINCT tag FROM Cache WHERE tag > ? AND tag < ?"
+            query = "SELECT DISTINCT tag FROM Cache WHERE tag >= ? AND tag < ?"
             below = cache._sql(query, (f"{tag}/", f"{tag}0")).fetchall()  # "0" comes after "/"
             return sum(cache.evict(name) for name in (tag, *(row[0] for row in below)))
 
@@ -139,7 +142,11 @@ class DiskStore:
 
     def lying(self, key: str) -> float | None:
         """See `Store.lying`."""
-        return None if self._locks is None else self._locks.lying(key)
+        locks = self._locks
+        try:
+            return None if locks is None else locks.lying(key)
+        except OSError:
+            return None
 
     def changed(self) -> bool:
         """See `Store.changed`."""
@@ -188,7 +195,7 @@ class DiskStore:
                 try:
                     self._cache = self._open_database()
                 except Exception as error:
-                    if not _is_damage(error):
+                    if not _is_damage(error, sqlite3.SQLITE_ERROR):  # that: other tables than ours
                         raise
                     self._put_aside(error)
                     self._cache = self._open_database()
@@ -209,7 +216,8 @@ class DiskStore:
             if self._locks is not None:
                 self._locks.disown()
         self._cache = None
-        if self._locks is not None and self._locks.close():
+        if self._locks is not None and not self._locks.is_at(self.directory / LOCKS):
+            self._locks.retire()
             self._locks = None
 
     def _open_database(self) -> Any:
@@ -222,11 +230,13 @@ class DiskStore:
             with contextlib.suppress(FileExistsError):  # made by SQLite, its mode would be the umask's
                 os.close(os.open(self.directory / DATABASE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             self._identity = self._current()
-            cache = diskcache.Cache(
-                str(self.directory), timeout=BUSY, disk=bytes_disk(), size_limit=self._size_limit, disk_min_file_size=2**62
-            )
+            cache = diskcache.Cache(str(self.directory), timeout=BUSY, disk=bytes_disk(), size_limit=self._size_limit)
             cache._sql("CREATE TABLE IF NOT EXISTS Counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL)")
-            cache._sql("SELECT key, raw, store_time, expire_time, tag, mode, filename, value FROM Cache LIMIT 1").fetchall()
+            for columns, table in (
+                ("key, raw, store_time, expire_time, tag, mode, filename, value", "Cache"),
+                ("name, value", "Counts"),
+            ):
+                cache._sql(f"SELECT {columns} FROM {table} LIMIT 1").fetchall()
         return cache
 
     def _flush(self, cache: Any) -> None:
@@ -234,13 +244,16 @@ class DiskStore:
         with self._mutex:
             counts, self._counts = self._counts, {}
         try:
-            for name, number in counts.items():
-                cache._sql(
-                    "INSERT INTO Counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
-                    (name, number),
-                )
+            with cache.transact():
+                for name, number in counts.items():
+                    cache._sql(
+                        "INSERT INTO Counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                        (name, number),
+                    )
         except Exception:
-            self._counts = counts
+            with self._mutex:
+                for name, number in counts.items():
+                    self._counts[name] = self._counts.get(name, 0) + number
             raise
 
     # ------------------------------------------------------------ what may go wrong
@@ -301,13 +314,15 @@ class DiskStore:
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
-def _is_damage(error: Exception) -> bool:
+def _is_damage(error: Exception, *more: int) -> bool:
     """Whether what lies there is no database, or not of this kind; by SQLite's result codes (https://sqlite.org/rescode.html)."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or (
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, *more) or (
         code == sqlite3.SQLITE_ERROR and str(error).startswith(("no such table", "no such column", "unsupported file format"))
     )
 
 
 def _said(error: Exception) -> str:
+    if type(error).__name__ == "Timeout":  # diskcache's own, which says nothing
+        return f"it was locked for more than {BUSY:g} s"
     return str(error) if isinstance(error, Unfit) else f"{type(error).__name__}: {error}"

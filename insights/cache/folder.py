@@ -97,7 +97,7 @@ def filesystem(path: Path, mounts: Path = _MOUNTS) -> str | None:
     The form of `mountinfo` is that of proc(5).
     """
     try:
-        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        lines = mounts.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
     except OSError:
         return None
     real = os.path.realpath(path)

@@ -154,6 +154,7 @@ def _plain_base(base: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return base  # no request goes there
+    host = f"[{host}]" if ":" in host else host
     if port is not None and port != {"https": 443, "http": 80}.get(parts.scheme):
         host = f"{host}:{port}"
     return f"{parts.scheme}://{host}{parts.path}".rstrip("/")

@@ -50,6 +50,7 @@ class LockFile:
         self._mutex = threading.Lock()
         self._held: set[int] = set()
         self._file: int | None = None
+        self._retired = False
         if fcntl is not None:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
@@ -87,9 +88,10 @@ class LockFile:
 
     def _give_back(self, place: int) -> None:
         with self._mutex:
-            if place in self._held:
-                self._held.discard(place)
-                self._release(place)
+            self._held.discard(place)
+            self._release(place)
+            if self._retired and not self._held:
+                self._close()
 
     def _take(self, place: int) -> bool:
         assert self._file is not None
@@ -129,10 +131,27 @@ class LockFile:
         with self._mutex:
             if self._held:
                 return False
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+            self._close()
             return True
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this is still the file at `path`; a second descriptor of the same file must not be opened."""
+        try:
+            return self._file is not None and os.path.samestat(os.fstat(self._file), os.stat(path))
+        except OSError:
+            return False
+
+    def retire(self) -> None:
+        """Closes the file as soon as no lock is held any more."""
+        with self._mutex:
+            self._retired = True
+            if not self._held:
+                self._close()
 
     def disown(self) -> None:
         """In a forked child: the parent's locks are not the child's."""

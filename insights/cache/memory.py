@@ -42,7 +42,7 @@ class MemoryStore:
         """Keeps an entry as it is."""
         with self._lock:
             self._drop(key)
-            if len(entry.value) > self._value_limit:
+            if len(entry.value) > min(self._value_limit, self._limit):
                 return False
             self._rows[key] = entry, tag
             self._size += len(entry.value)

@@ -60,7 +60,7 @@ def unpack(key: str, value: bytes) -> Stored:
     line, _, data = value.partition(b"\n")
     try:
         head = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         head = None
     if not isinstance(head, dict) or not isinstance(head.get("v"), int):
         raise Unreadable("the stored answer is damaged")
@@ -89,7 +89,7 @@ def thaw(stored: Stored, parse_as: Any) -> ModelResponse:
 
     try:
         found = ModelResponse.model_validate_json(stored.answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Unreadable("the stored answer is damaged") from None
     found.cached = True
     found._parse_as = parse_as
@@ -112,7 +112,7 @@ def thaw_chunks(stored: Stored) -> list[Chunk]:
         return []
     try:
         return TypeAdapter(list[Chunk]).validate_json(stored.chunks)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Unreadable("the stored chunks are damaged") from None
 
 
