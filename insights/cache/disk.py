@@ -13,15 +13,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from insights.cache.folder import Unfit, prepare
+from insights.cache.faults import BUSY, is_busy, is_damage, said
+from insights.cache.folder import prepare
 from insights.cache.locks import Hold, LockFile
-from insights.cache.rows import ForeignRow, bytes_disk
+from insights.cache.rows import ForeignRow, open_database
 from insights.cache.store import MICRO, CacheStats, Entry
 from insights.core.config import DEFAULT_CACHE_SIZE
 
 T = TypeVar("T")
 
-BUSY: Final = 10.0  # seconds to wait for another process's write; diskcache's 60 would hold a call too long
+REST: Final = 60.0  # seconds without the cache, when it couldn't be opened in time
 FLUSH: Final = 64  # counts kept in memory before they are written
 
 DATABASE: Final = "cache.db"
@@ -45,11 +46,12 @@ class DiskStore:
         self._identity: tuple[int, int, int] | None = None  # process, and the database's device and inode
         self._left_alone: list[Any] = []  # a parent's connections, which a forked child must not close
         self._warned: set[str] = set()
-        self._unusable = False
+        self._unusable_until = 0.0  # time.monotonic()
         self._set_aside = 0
         self._seen = threading.local()
         self._locks: LockFile | None = None
         self._counts: dict[str, int] = {}
+        self._counting = threading.Lock()  # its own: `_mutex` may be held by one who waits for the database
 
     # ------------------------------------------------------------ Store
 
@@ -62,7 +64,7 @@ class DiskStore:
                 raise ForeignRow
             return None if value is None else Entry(value, expires)
 
-        return self._use(read, None)
+        return self._use(read, None, reading=True)
 
     def set(self, key: str, value: bytes, *, ttl: float | None = None, tag: str = "") -> bool:
         """See `Store.set`."""
@@ -87,7 +89,7 @@ class DiskStore:
             query = "SELECT 1 FROM Cache WHERE key = ? AND raw = 1 AND expire_time <= ?"
             return cache._sql(query, (key, time.time())).fetchone() is not None
 
-        return self._use(read, False)
+        return self._use(read, False, reading=True)
 
     def evict(self, tag: str) -> int:
         """See `Store.evict`."""
@@ -105,8 +107,8 @@ class DiskStore:
 
     def count(self, *, hits: int = 0, misses: int = 0, saved: Decimal = Decimal(0)) -> None:
         """See `Store.count`."""
-        with self._mutex:
-            for name, number in (("hits", hits), ("misses", misses), ("saved", int(saved / MICRO))):
+        with self._counting:
+            for name, number in (("hits", hits), ("misses", misses), ("saved", _micros(saved))):
                 if number:
                     self._counts[name] = self._counts.get(name, 0) + number
             due = self._counts.get("hits", 0) >= FLUSH
@@ -120,11 +122,11 @@ class DiskStore:
             self._flush(cache)
             counts = dict(cache._sql("SELECT name, value FROM Counts").fetchall())
             return CacheStats(
-                hits=counts.get("hits", 0),
-                misses=counts.get("misses", 0),
-                saved=counts.get("saved", 0) * MICRO,
+                hits=int(counts.get("hits", 0)),
+                misses=int(counts.get("misses", 0)),
+                saved=int(counts.get("saved", 0)) * MICRO,
                 entries=len(cache),
-                size=cache.volume(),
+                size=int(cache.volume()),
                 size_limit=self._size_limit,
                 directory=str(self.directory),
             )
@@ -158,7 +160,7 @@ class DiskStore:
             before, self._seen.now = getattr(self._seen, "now", None), (connection, version)
             return before is None or before[0] is not connection or before[1] != version
 
-        return self._use(ask, True)
+        return self._use(ask, True, reading=True)
 
     def close(self) -> None:
         """See `Store.close`."""
@@ -173,7 +175,7 @@ class DiskStore:
 
     # ------------------------------------------------------------ opening
 
-    def _use(self, work: Callable[[Any], T], otherwise: T, *, create: bool = False) -> T:
+    def _use(self, work: Callable[[Any], T], otherwise: T, *, create: bool = False, reading: bool = False) -> T:
         """What `work` gives for the open cache; `otherwise` without one, or when something fails."""
         cache = None
         try:
@@ -181,13 +183,17 @@ class DiskStore:
             return otherwise if cache is None else work(cache)
         except Exception as error:
             self._failed(error, cache)
+            if reading and is_busy(error):  # nobody's writing makes a reader wait: something holds the database for good
+                self._unusable_until = time.monotonic() + REST
             return otherwise
 
     def _open(self, create: bool) -> Any:
+        if self._unusable_until and time.monotonic() < self._unusable_until:
+            return None
         cache = self._cache
         if cache is not None and self._identity == self._current():
             return cache
-        if self._unusable or not (create or (self.directory / DATABASE).exists()):
+        if not (create or (self.directory / DATABASE).exists()):
             return None
         with self._mutex:
             if self._cache is None or self._identity != self._current():
@@ -195,7 +201,7 @@ class DiskStore:
                 try:
                     self._cache = self._open_database()
                 except Exception as error:
-                    if not _is_damage(error, sqlite3.SQLITE_ERROR):  # that: other tables than ours
+                    if not is_damage(error, sqlite3.SQLITE_ERROR):  # that: other tables than ours
                         raise
                     self._put_aside(error)
                     self._cache = self._open_database()
@@ -221,27 +227,20 @@ class DiskStore:
             self._locks = None
 
     def _open_database(self) -> Any:
-        import diskcache
-
         prepare(self.directory, FILES)
         if self._locks is None:
             self._locks = LockFile(self.directory / LOCKS)
         with self._locks.alone(BUSY):  # SQLite's own locks don't cover the making of a database
+            # WAL has no such file, and one that somebody put there could name files for SQLite to delete.
+            (self.directory / f"{DATABASE}-journal").unlink(missing_ok=True)
             with contextlib.suppress(FileExistsError):  # made by SQLite, its mode would be the umask's
                 os.close(os.open(self.directory / DATABASE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             self._identity = self._current()
-            cache = diskcache.Cache(str(self.directory), timeout=BUSY, disk=bytes_disk(), size_limit=self._size_limit)
-            cache._sql("CREATE TABLE IF NOT EXISTS Counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL)")
-            for columns, table in (
-                ("key, raw, store_time, expire_time, tag, mode, filename, value", "Cache"),
-                ("name, value", "Counts"),
-            ):
-                cache._sql(f"SELECT {columns} FROM {table} LIMIT 1").fetchall()
-        return cache
+            return open_database(self.directory, self._size_limit, BUSY)
 
     def _flush(self, cache: Any) -> None:
         """Writes what was counted."""
-        with self._mutex:
+        with self._counting:
             counts, self._counts = self._counts, {}
         try:
             with cache.transact():
@@ -251,7 +250,7 @@ class DiskStore:
                         (name, number),
                     )
         except Exception:
-            with self._mutex:
+            with self._counting:
                 for name, number in counts.items():
                     self._counts[name] = self._counts.get(name, 0) + number
             raise
@@ -263,7 +262,7 @@ class DiskStore:
         if isinstance(error, ForeignRow):
             self._warn("foreign", f"{self.directory} has a row that was not written by insights; it is not read")
             return
-        if cache is not None and _is_damage(error):
+        if cache is not None and is_damage(error):
             try:
                 with self._mutex:
                     if self._cache is cache:  # else another thread has seen to it
@@ -272,16 +271,20 @@ class DiskStore:
             except Exception as worse:
                 error, cache = worse, None
         if cache is None:
-            self._unusable = True
+            # Locked by others it may be used again, but not before every call has waited for it.
+            self._unusable_until = time.monotonic() + REST if is_busy(error) else float("inf")
             self._warn(
                 "unusable",
-                f"insights answers without its cache: {self.directory}: {_said(error)}\n"
+                f"insights answers without its cache: {self.directory}: {said(error)}\n"
                 "  -> INSIGHTS_CACHE_DIR names another directory, INSIGHTS_CACHE=0 turns the cache off",
             )
             return
         with contextlib.suppress(Exception):
             cache.close()  # this thread's connection: a commit that failed leaves it inside a transaction
-        self._warn(type(error).__name__, f"insights could not use its cache: {self.directory}: {_said(error)}")
+        self._warn(
+            "busy" if is_busy(error) else type(error).__name__,
+            f"insights could not use its cache: {self.directory}: {said(error)}",
+        )
 
     def _put_aside(self, error: Exception) -> None:
         """Renames a database that is none, unless another process has done so already.
@@ -300,7 +303,7 @@ class DiskStore:
                         (self.directory / name).rename(self.directory / f"{name}.{stamp}")
                 self._warn(
                     "damaged",
-                    f"the cache's database was damaged ({_said(error)}): it is set aside as "
+                    f"the cache's database was damaged ({said(error)}): it is set aside as "
                     f"{self.directory / DATABASE}.{stamp}, and a new one begins",
                 )
         self._cache = self._identity = None
@@ -314,15 +317,8 @@ class DiskStore:
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
 
-def _is_damage(error: Exception, *more: int) -> bool:
-    """Whether what lies there is no database, or not of this kind; by SQLite's result codes (https://sqlite.org/rescode.html)."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, *more) or (
-        code == sqlite3.SQLITE_ERROR and str(error).startswith(("no such table", "no such column", "unsupported file format"))
-    )
-
-
-def _said(error: Exception) -> str:
-    if type(error).__name__ == "Timeout":  # diskcache's own, which says nothing
-        return f"it was locked for more than {BUSY:g} s"
-    return str(error) if isinstance(error, Unfit) else f"{type(error).__name__}: {error}"
+def _micros(usd: Decimal) -> int:
+    try:
+        return int(usd / MICRO)
+    except (ArithmeticError, ValueError):  # infinite, or beyond all sense
+        return 0

@@ -152,17 +152,18 @@ class Lookup:
 
     def _landed(self, flight: Flight, until: float) -> FlowGenerator[bool]:
         """Waits for a flight's end; False where that is not to be waited for."""
-        from insights.cache.flight import IDLE
+        from insights.cache.flight import HUNG, IDLE
 
         while True:
-            pause = min(until, self._clock() + IDLE) if flight.streaming else until
+            step = IDLE if flight.streaming else HUNG if flight.by_a_task else until
+            pause = min(until, self._clock() + step)
             landed = yield Join(flight.landed, flight.thread, pause)
             if landed or landed is None:
                 return bool(landed)
             now = self._clock()
             if now >= until:
                 raise Timeout("an identical call is still under way", hint="raise timeout= (seconds)")
-            if flight.stuck(now):
+            if flight.stuck(now) or flight.stranded(now):
                 return False
 
     def _hold(self, until: float) -> FlowGenerator[ModelResponse | None]:

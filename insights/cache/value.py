@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 VERSION: Final = 2  # of a stored value's form
 
+_LATEST: Final = 1e11  # Unix time; the year 5138
+_MOST: Final = 10**9  # USD for one answer
+
 _FINISHED: Final = ("stop", "length", "tool_calls", "function_call")
 
 
@@ -70,7 +73,7 @@ def unpack(key: str, value: bytes) -> Stored:
         raise Unreadable(f"the stored answer was written by {age} insights", newer=newer, older=not newer)
     answer, _, chunks = data.partition(b"\n")
     at = head.get("at")
-    if not isinstance(at, int | float) or head.get("sha256") != _checksum(key, at, data):
+    if not isinstance(at, int | float) or not 0 <= at < _LATEST or head.get("sha256") != _checksum(key, at, data):
         raise Unreadable("the stored answer is damaged")
     return Stored(at, answer, chunks)
 
@@ -91,6 +94,8 @@ def thaw(stored: Stored, parse_as: Any) -> ModelResponse:
         found = ModelResponse.model_validate_json(stored.answer)
     except (ValueError, RecursionError):
         raise Unreadable("the stored answer is damaged") from None
+    if found.cost is not None and not 0 <= found.cost.total < _MOST:
+        raise Unreadable("the stored answer is damaged")
     found.cached = True
     found._parse_as = parse_as
     if found.cost is not None:

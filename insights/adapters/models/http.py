@@ -11,6 +11,8 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import contextvars
+import functools
 import os
 import re
 import threading
@@ -273,7 +275,8 @@ class AsyncPerformer:
             case Close(stream):
                 return await self._close(stream)
             case Blocking(function):
-                return await asyncio.to_thread(function)
+                context = contextvars.copy_context()
+                return await asyncio.get_running_loop().run_in_executor(_threads(), context.run, function)
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
             case Join(future, _, until):
@@ -317,10 +320,17 @@ def _seconds(until: float | None) -> float | None:
     return None if until is None else max(until - time.monotonic(), 0)
 
 
+@functools.cache
+def _threads() -> concurrent.futures.Executor:
+    """Threads of our own: the loop's may all be taken by callers who wait for what needs one here."""
+    return concurrent.futures.ThreadPoolExecutor(8, thread_name_prefix="insights")
+
+
 def _forget() -> None:
     """A forked child must not share its parent's sockets."""
     _handlers.clear()
     _async_handlers.clear()
+    _threads.cache_clear()
 
 
 def close_all() -> None:

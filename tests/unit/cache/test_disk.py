@@ -22,6 +22,7 @@ import diskcache
 import pytest
 
 from insights.cache import disk as disk_module
+from insights.cache import faults
 from insights.cache.disk import DATABASE, FILES, LOCKS, DiskStore
 from insights.cache.rows import ForeignRow, bytes_disk
 
@@ -361,8 +362,8 @@ def sqlite_error(code: int, text: str = "database disk image is malformed") -> s
 )
 def test_what_is_damage(code: int, text: str, damage: bool) -> None:
     """A database that is good must never be set aside because the disk is full, or another process is slow."""
-    assert disk_module._is_damage(sqlite_error(code, text)) is damage
-    assert not disk_module._is_damage(OSError("no such table"))
+    assert faults.is_damage(sqlite_error(code, text)) is damage
+    assert not faults.is_damage(OSError("no such table"))
 
 
 # ---------------------------------------------------------------- other faults
