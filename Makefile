@@ -68,8 +68,8 @@ format: $(STAMP) ## Let ruff mend what it can
 	@$(BIN)/ruff format .
 
 stress: $(STAMP) ## The cache under kill -9, many processes and Hypothesis in full (some minutes)
-	@INSIGHTS_STRESS=full INSIGHTS_STRESS_EXAMPLES=10000 INSIGHTS_STRESS_STEPS=50 \
-	  $(BIN)/python -m pytest tests/stress tests/unit/cache -q -s -p no:randomly $(ARGS)
+	@INSIGHTS_STRESS=full INSIGHTS_STRESS_EXAMPLES=10000 INSIGHTS_STRESS_RUNS=200 INSIGHTS_STRESS_STEPS=50 \
+	  $(BIN)/python -m pytest tests/stress tests/unit/cache -q -s $(ARGS)
 
 bench: $(STAMP) ## Measure import and call times against litellm
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

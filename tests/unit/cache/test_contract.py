@@ -543,7 +543,7 @@ def test_against_a_dict(machine: type[Against]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=stress("EXAMPLES", 30),
+            max_examples=stress("RUNS", 30),
             stateful_step_count=stress("STEPS", 30),
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -22,7 +22,7 @@ DIRECTORY = "answers-v1"  # below the directory that a DiskStore is given
 
 
 def stress(what: str, usual: int) -> int:
-    """`INSIGHTS_STRESS_EXAMPLES`, `INSIGHTS_STRESS_STEPS`: how long a run is asked for, from the run's outer environment."""
+    """`INSIGHTS_STRESS_EXAMPLES`, `..._RUNS`, `..._STEPS`: how long a run is asked for, from the run's outer environment."""
     return int(OUTER_ENVIRON.get(f"INSIGHTS_STRESS_{what}") or usual)
 
 
