@@ -231,8 +231,6 @@ class DiskStore:
         if self._locks is None:
             self._locks = LockFile(self.directory / LOCKS)
         with self._locks.alone(BUSY):  # SQLite's own locks don't cover the making of a database
-            # WAL has no such file, and one that somebody put there could name files for SQLite to delete.
-            (self.directory / f"{DATABASE}-journal").unlink(missing_ok=True)
             with contextlib.suppress(FileExistsError):  # made by SQLite, its mode would be the umask's
                 os.close(os.open(self.directory / DATABASE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             self._identity = self._current()

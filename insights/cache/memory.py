@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
@@ -114,43 +116,54 @@ class TieredStore:
     """A memory in front of a store that others write to as well.
 
     What lies in front is given out only while nobody else has written behind it. It gets there by being read, never by
-    being written: of two writers at once, the store alone knows who was the last.
+    being written: of two writers at once, the store alone knows who was the last. And only what was read while nobody in this
+    process wrote: of two readers during a write, one may have seen the old value and put it over the new one.
     """
 
     def __init__(self, front: MemoryStore, back: Store) -> None:
         self._front, self._back = front, back
         self._lock = threading.Lock()
-        self._writes = 0  # so that a value read before a write isn't put in front after it
+        self._changes = 0  # so that a value read before a change isn't put in front after it
+        self._writers = 0
 
     def get(self, key: str) -> Entry | None:
         """See `Store.get`."""
         if self._back.changed():
-            self._forget(None)
+            with self._lock:
+                self._changes += 1
+                self._front.clear()
         found = self._front.get(key)
         if found is not None:
             return found
-        writes = self._writes
+        with self._lock:
+            changes, quiet = self._changes, not self._writers
         found = self._back.get(key)
-        if found is not None:
+        if found is not None and quiet:
             with self._lock:
-                if writes == self._writes:
+                if changes == self._changes:
                     self._front.put(key, found)
         return found
 
     def set(self, key: str, value: bytes, *, ttl: float | None = None, tag: str = "") -> bool:
         """See `Store.set`."""
-        try:
+        with self._writing(key):
             return self._back.set(key, value, ttl=ttl, tag=tag)
-        finally:
-            self._forget(key)
 
-    def _forget(self, key: str | None) -> None:
+    @contextlib.contextmanager
+    def _writing(self, key: str | None) -> Iterator[None]:
+        """During the block nothing is put in front; after it the key, or None for all, is out of it."""
         with self._lock:
-            self._writes += 1
-            if key is None:
-                self._front.clear()
-            else:
-                self._front.drop(key)
+            self._writers += 1
+            self._changes += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writers -= 1
+                if key is None:
+                    self._front.clear()
+                else:
+                    self._front.drop(key)
 
     def expired(self, key: str) -> bool:
         """See `Store.expired`."""
@@ -158,17 +171,13 @@ class TieredStore:
 
     def evict(self, tag: str) -> int:
         """See `Store.evict`."""
-        try:
+        with self._writing(None):
             return self._back.evict(tag)
-        finally:
-            self._forget(None)
 
     def clear(self) -> int:
         """See `Store.clear`."""
-        try:
+        with self._writing(None):
             return self._back.clear()
-        finally:
-            self._forget(None)
 
     def count(self, *, hits: int = 0, misses: int = 0, saved: Decimal = Decimal(0)) -> None:
         """See `Store.count`."""
@@ -192,8 +201,8 @@ class TieredStore:
 
     def close(self) -> None:
         """See `Store.close`."""
-        self._forget(None)
-        self._back.close()
+        with self._writing(None):
+            self._back.close()
 
 
 def _over(entry: Entry) -> bool:

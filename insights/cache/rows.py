@@ -90,6 +90,9 @@ def _cache_class() -> type[Any]:
         def _con(self) -> sqlite3.Connection:
             connection: sqlite3.Connection | None = getattr(self._local, "con", None)
             if connection is None:
+                # WAL has no such file once the database is made; one that somebody put there could name files for SQLite to
+                # delete, or be a FIFO to wait at.
+                Path(self._directory, "cache.db-journal").unlink(missing_ok=True)
                 connection = sqlite3.connect(Path(self._directory, "cache.db"), timeout=self._timeout, isolation_level=None)
                 self._local.con = connection
                 for name, value in _PRAGMAS:

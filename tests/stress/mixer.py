@@ -34,6 +34,7 @@ class Worker:
         self._dice = random.Random(name)
         self._number = 0
         self._least: dict[tuple[str, str], int] = {}
+        self._seen: dict[tuple[str, str], int] = {}
         self.found: Counter[str] = Counter()
         self.wrong: list[str] = []
         self.errors: list[str] = []
@@ -53,7 +54,7 @@ class Worker:
         filler = "x" * self._dice.randint(0, 9000)
         text = json.dumps({"key": key, "writer": self._name, "number": self._number, "filler": filler})
         if self._store.set(key, pack(key, text, at=1.0), tag=TAGS[key]):
-            self._least[key, self._name] = self._number
+            self._least[key, self._name] = self._seen[key, self._name] = self._number
             self.found["kept"] += 1
         else:
             self.errors.append("a value was not kept")
@@ -73,7 +74,7 @@ class Worker:
         least = self._least.get((key, writer), 0)
         if said["key"] != key or number < least:
             self.wrong.append(f"{self._name} found number {number} of {writer} under {key}, and knew of {least}")
-        self._least[key, writer] = max(least, number)
+        self._least[key, writer] = self._seen[key, writer] = max(least, number)
 
     def _evict(self) -> None:
         tag = self._dice.choice(["provider0", "provider1", *TAGS.values()])
@@ -88,7 +89,9 @@ class Worker:
         """What was known before it was forgotten must not come again."""
         known = set(keys)
         self.found["forgotten"] += sum(key in known for key, _ in self._least)
-        self._least = {(key, who): least + (key in known) for (key, who), least in self._least.items()}
+        for place, number in self._seen.items():
+            if place[0] in known:
+                self._least[place] = number + 1  # once: what was forgotten twice was seen once
 
     def _stats(self) -> None:
         stats = self._store.stats()

@@ -273,3 +273,33 @@ def test_the_back_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
     back.written_elsewhere = True
     assert tier.changed()
     assert not tier.changed()
+
+
+def test_nothing_read_during_a_write_is_put_in_front() -> None:
+    """Of two readers during a write one may have the old value, and come in last: it would be shown after the new one was."""
+    back = Back()
+    tier = TieredStore(MemoryStore(), back)
+    back.set("a", b"old")
+    seen: list[bytes] = []
+
+    def a_reader_in_the_middle(*args: object, **kwargs: object) -> bool:
+        back.meanwhile = commit  # the first reader has the old value when this is called
+        seen.append(value(tier, "a"))
+        back.meanwhile = None
+        seen.append(value(tier, "a"))
+        return True
+
+    def commit() -> None:
+        back.meanwhile = None
+        MemoryStore.set(back, "a", b"new")
+        seen.append(value(tier, "a"))  # the second one has the new value, before the first comes in
+
+    back.set = a_reader_in_the_middle  # type: ignore[method-assign]  # a write that can be looked into
+    tier.set("a", b"new")
+    assert seen == [b"new", b"old", b"new"]
+
+
+def value(store: TieredStore, key: str) -> bytes:
+    found = store.get(key)
+    assert found is not None
+    return found.value
