@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         CacheMissError,
         CassetteError,
         CassetteMissingError,
+        CircuitOpenError,
         ConfigError,
         ContentPolicyViolationError,
         ContextWindowExceededError,
@@ -59,6 +60,8 @@ if TYPE_CHECKING:
         Usage,
     )
     from insights.explain import RouteExplanation
+    from insights.routing.breaker import Health, health
+    from insights.routing.retry import no_waiting
     from insights.streaming import AsyncStream, Stream
 
 _HOMES = {
@@ -67,12 +70,15 @@ _HOMES = {
     "client": "Client acompletion completion explain_route",
     "core.config": "Settings",
     "core.errors": """AllModelsFailedError APIConnectionError APIError APIResponseValidationError AuthenticationError
-        BadRequestError CacheMissError CassetteError CassetteMissingError ConfigError ContentPolicyViolationError
+        BadRequestError CacheMissError CassetteError CassetteMissingError CircuitOpenError
+        ConfigError ContentPolicyViolationError
         ContextWindowExceededError EmptyResponseError InsightsError InternalServerError MissingKeyError NotFoundError
         PermissionDeniedError QuotaExceededError RateLimitError ServiceUnavailableError Timeout TruncatedStreamError
         UnknownModelError UnsupportedParamsError""",
     "core.types": "Attempt Choices Chunk Cost Function Message ModelResponse ToolCall Trace Usage",
     "explain": "RouteExplanation",
+    "routing.breaker": "Health health",
+    "routing.retry": "no_waiting",
     "streaming": "AsyncStream Stream",
 }
 _ROOMS = ("cache",)
@@ -81,12 +87,13 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 __all__ = [
     "APIConnectionError", "APIError", "APIResponseValidationError", "AllModelsFailedError", "AsyncStream", "Attempt",
     "AuthenticationError", "BadRequestError", "CacheMissError", "CacheStats",
-    "CassetteError", "CassetteMissingError", "Choices", "Chunk",
+    "CassetteError", "CassetteMissingError", "Choices", "Chunk", "CircuitOpenError",
     "Client", "ConfigError", "ContentPolicyViolationError", "ContextWindowExceededError", "Cost", "EmptyResponseError",
-    "Function", "InsightsError", "InternalServerError", "Message", "MissingKeyError", "ModelResponse", "NotFoundError",
+    "Function", "Health",
+    "InsightsError", "InternalServerError", "Message", "MissingKeyError", "ModelResponse", "NotFoundError",
     "PermissionDeniedError", "QuotaExceededError", "RateLimitError", "RouteExplanation", "ServiceUnavailableError", "Settings",
     "Stream", "Timeout", "ToolCall", "Trace", "TruncatedStreamError", "UnknownModelError", "UnsupportedParamsError", "Usage",
-    "acompletion", "cache", "completion", "explain_route", "use_cassette",
+    "acompletion", "cache", "completion", "explain_route", "health", "no_waiting", "use_cassette",
 ]  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from insights.core.config import Settings
 from insights.core.effects import Flow, adrive, drive
 from insights.core.errors import BadRequestError
 from insights.explain import RouteExplanation, explain
-from insights.flow import Plan, call
+from insights.flow import call
+from insights.plan import Plan
 from insights.planning import PLACE_OPTIONS, Planner
 from insights.streaming import AsyncStream, Stream
 
@@ -130,8 +131,11 @@ def completion(model: str, messages: Any, *, stream: bool = False, **params: Any
         **params: OpenAI's chat completions parameters, the provider's own, and:
             api_key: a key for this call. api_base: another host that speaks the provider's format.
             timeout: seconds for everything, retries and fallbacks included (default: the provider file's, 600).
+            attempt_timeout: seconds for one attempt; stream_idle_timeout: seconds without a new piece of a stream.
             num_retries: retries per candidate (default 2).
             fallbacks: models to ask next, as names or dicts with `model` and parameters.
+            context_window_fallbacks, content_policy_fallbacks: models to ask when the messages are too long, or refused.
+            fallback_on: errors that lead on besides: "authentication", "permission", "not_found", "bad_request".
             cache: True, False, "refresh" (ask again), "only" (never ask), or a dict of `ttl` (seconds), `namespace` and
                 `mode` ("refresh" or "only"). Default: True, unless Settings or `INSIGHTS_CACHE` say otherwise.
             sample: which of several answers to the same request; `sample=1`, `sample=2`, ... are cached apart (default 0).

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from insights.adapters.models.factory import ROUTER, ModelFactory, Provider
@@ -13,16 +13,29 @@ from insights.cache.control import control
 from insights.catalog.loader import Catalog
 from insights.core import intercept
 from insights.core.config import Settings
-from insights.core.errors import BadRequestError
+from insights.core.errors import BadRequestError, UnknownModelError
 from insights.core.request import OPENAI_PARAMS, ChatRequest, build_request
-from insights.flow import Candidate, Plan
-from insights.routing.fallback import Fallbacks, given_chain, read_fallbacks
+from insights.plan import Candidate, Plan
+from insights.routing.breaker import BREAKERS
+from insights.routing.fallback import Fallbacks, given_chain, given_words, read_fallbacks
 from insights.routing.retry import RetryPolicy
 
 if TYPE_CHECKING:
     from insights.adapters.models.routes import Route
 
-PLAN_OPTIONS: Final = ("timeout", "num_retries", "fallbacks", "cache", "sample", "drop_params")
+PLAN_OPTIONS: Final = (
+    "timeout",
+    "attempt_timeout",
+    "stream_idle_timeout",
+    "num_retries",
+    "fallbacks",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+    "fallback_on",
+    "cache",
+    "sample",
+    "drop_params",
+)
 # Where the model of the call is; a fallback is somewhere else and says so itself.
 PLACE_OPTIONS: Final = ("api_key", "api_base")
 
@@ -51,18 +64,25 @@ class Planner:
         where = {name: params.pop(name) for name in adapter.options if name in params}
         request = build_request(model, messages, params, stream=stream, **extra)
         first = Candidate(request.model, lambda: self.adapter(route.model_id, route.provider, place | where), request)
-        config = read_fallbacks(self.catalog)
+        fallbacks, changes = self._lists(options)
+        names = (request.model, f"{route.provider}/{route.model_id}", route.model_id)
+        chain: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in fallbacks.after(*names) if name not in names]
+        if options["fallbacks"] is not None:
+            chain = given_chain(options["fallbacks"])
 
-        def stand_in(name: str, change: Mapping[str, Any] = MappingProxyType({})) -> Candidate:
+        def stand_in(name: str, change: Mapping[str, Any]) -> Candidate:
             return self._fallback(name, change, request, where, adapter.native_params)
 
         wish = control(options["cache"], options["sample"], self.settings, inside_cassette=intercept.active())
         return Plan(
-            candidates=[first, *(stand_in(name, change) for name, change in self._chain(options, config, request))],
-            add=stand_in,
-            fallbacks=config if options["fallbacks"] != [] else Fallbacks(),
+            candidates=[first, *(stand_in(name, change) for name, change in chain)],
+            add=lambda name: stand_in(name, changes.get(name, {})),
+            fallbacks=fallbacks,
             retry=RetryPolicy(num_retries=self._retries(options["num_retries"])),
             timeout=self._timeout(options["timeout"], route.provider),
+            attempt_timeout=_seconds("attempt_timeout", options, self.settings.attempt_timeout),
+            stream_idle_timeout=_seconds("stream_idle_timeout", options, self.settings.stream_idle_timeout),
+            breakers=BREAKERS if self.settings.breaker else None,
             drop_params=self.settings.drop_params if options["drop_params"] is None else bool(options["drop_params"]),
             control=wish,
             cache=self.open_cache() if wish.on else None,
@@ -72,10 +92,40 @@ class Planner:
         """The cache of the settings' directory."""
         return open_cache(self.settings.cache_dir, self.settings.cache_size_limit)
 
-    def _chain(self, options: dict[str, Any], config: Fallbacks, request: ChatRequest) -> list[tuple[str, dict[str, Any]]]:
-        if options["fallbacks"] is not None:
-            return given_chain(options["fallbacks"])
-        return [(name, {}) for name in config.after(request.model, request.model.rpartition("/")[2]) if name != request.model]
+    def _lists(self, options: Mapping[str, Any]) -> tuple[Fallbacks, dict[str, dict[str, Any]]]:
+        """The lists of `fallback.yaml` with the call's over them, and what the call changes for each name in them."""
+        found = Fallbacks() if options["fallbacks"] == [] else read_fallbacks(self.catalog, self.check_name)
+        changes: dict[str, dict[str, Any]] = {}
+        for kind in ("context_window", "content_policy"):
+            given = options[f"{kind}_fallbacks"]
+            if given is not None:
+                chain = given_chain(given, f"{kind}_fallbacks")
+                for name, _ in chain:
+                    ROUTER.find(name, self.catalog)  # a name nobody knows is told before anything is asked
+                changes.update(chain)
+                others = tuple(name for name, _ in chain)
+                window = kind == "context_window"
+                found = replace(found, context_window=others) if window else replace(found, content_policy=others)
+        if options["fallback_on"] is not None:
+            found = replace(found, fallback_on=given_words(options["fallback_on"]))
+        return found, changes
+
+    def check_name(self, name: str) -> None:
+        """Sees that a name in a file leads to a model.
+
+        A name the catalogue lacks may be right (a deployment, a model of yesterday), unless it is nearly one that it has.
+
+        Raises:
+            UnknownModelError: it doesn't, or is nearly one that does.
+        """
+        found = ROUTER.find(name, self.catalog)
+        config = self.catalog.provider(found.provider)
+        if config.model(found.model_id) is None:
+            near = difflib.get_close_matches(found.model_id, config.models, n=1, cutoff=0.85)
+            if near:
+                raise UnknownModelError(
+                    f"{found.provider} has no model {found.model_id!r}", hint=f"did you mean {found.provider}/{near[0]}?"
+                )
 
     def route(self, model: str) -> Route:
         """The route of a model name.
@@ -154,9 +204,16 @@ class Planner:
 
     def _timeout(self, given: Any, provider: str) -> float:
         if given is not None:
-            if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < float("inf"):
-                raise BadRequestError(f"timeout must be a number of seconds above 0, got {given!r}")
-            return float(given)
+            return _seconds("timeout", {"timeout": given}, None) or 0.0
         if self.settings.timeout_given:
             return self.settings.timeout
         return self.catalog.provider(provider).timeout
+
+
+def _seconds(name: str, options: Mapping[str, Any], default: float | None) -> float | None:
+    given = options[name]
+    if given is None:
+        return default
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < float("inf"):
+        raise BadRequestError(f"{name} must be a number of seconds above 0, got {given!r}")
+    return float(given)

@@ -66,6 +66,16 @@ def own_cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def nobody_has_failed_yet() -> None:
+    """No test is refused a request because of what others made a provider do."""
+    from insights.routing.breaker import BREAKERS
+    from insights.routing.retry import BUDGETS
+
+    BREAKERS.reset()
+    BUDGETS.reset()
+
+
+@pytest.fixture(autouse=True)
 def nothing_left_the_machine() -> Iterator[list[str]]:
     """Fail a test whose code tried to leave, even where the refusal was swallowed.
 

@@ -21,7 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"_version", "core"}),
     frozenset({"catalog", "cache", "routing", "spend"}),
     frozenset({"adapters"}),
-    frozenset({"flow"}),
+    frozenset({"flow", "attempts", "plan"}),
     frozenset({"client", "planning", "caching", "streaming", "explain"}),
     frozenset({"batch", "notebook", "cassettes", "integrations", "cli", "__main__"}),
 )

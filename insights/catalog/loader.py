@@ -211,6 +211,8 @@ class Catalog:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or Settings()
+        self.derived: dict[str, Any] = {}
+        """What others made of the files, to be made again when those have changed."""
 
     @property
     def directories(self) -> list[Path]:

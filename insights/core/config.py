@@ -56,6 +56,9 @@ class Settings:
         timeout: seconds for a whole call, retries and fallbacks included (`INSIGHTS_TIMEOUT`; default 600).
         num_retries: retries per candidate after the first attempt (`INSIGHTS_NUM_RETRIES`; default 2).
         drop_params: drop what a provider can't do, instead of an error (`INSIGHTS_DROP_PARAMS`; default False).
+        attempt_timeout: seconds for one attempt (`INSIGHTS_ATTEMPT_TIMEOUT`; default: what `timeout` leaves).
+        stream_idle_timeout: seconds without a new piece of a stream (`INSIGHTS_STREAM_IDLE_TIMEOUT`; default: likewise).
+        breaker: whether a model whose attempts fail isn't asked for a while, default True (`INSIGHTS_BREAKER=0`).
         **keys: `{PROVIDER}_API_KEY=...` for any provider; wins over the environment.
 
     `settings.OPENAI_API_KEY` and its like give a `SecretStr`, or None when the key isn't set.
@@ -82,6 +85,9 @@ class Settings:
         timeout: float | None = None,
         num_retries: int | None = None,
         drop_params: bool | None = None,
+        attempt_timeout: float | None = None,
+        stream_idle_timeout: float | None = None,
+        breaker: bool | None = None,
         **keys: str | SecretStr | None,
     ) -> None:
         given: dict[str, Any] = {
@@ -95,6 +101,9 @@ class Settings:
             "timeout": timeout,
             "num_retries": num_retries,
             "drop_params": drop_params,
+            "attempt_timeout": attempt_timeout,
+            "stream_idle_timeout": stream_idle_timeout,
+            "breaker": breaker,
         }
         for name, value in keys.items():
             if not name.isupper() or not name.endswith(("_API_KEY", "_TOKEN", "_BEDROCK")):
@@ -195,6 +204,21 @@ class Settings:
     def drop_params(self) -> bool:
         """Whether parameters a provider can't do are dropped."""
         return self._flag("drop_params", default=False)
+
+    @property
+    def attempt_timeout(self) -> float | None:
+        """Seconds for one attempt; None for what `timeout` leaves."""
+        return self._number("attempt_timeout", 0, above=0.0) or None
+
+    @property
+    def stream_idle_timeout(self) -> float | None:
+        """Seconds without a new piece of a stream; None for what `timeout` leaves."""
+        return self._number("stream_idle_timeout", 0, above=0.0) or None
+
+    @property
+    def breaker(self) -> bool:
+        """Whether a model whose attempts fail isn't asked for a while."""
+        return self._flag("breaker", default=True)
 
     def _flag(self, name: str, *, default: bool, also: str = "") -> bool:
         if isinstance(self._given.get(name), bool | int):

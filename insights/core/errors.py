@@ -22,6 +22,7 @@
         ├── APIConnectionError           no connection, or it broke before the answer was whole
         ├── InternalServerError          5xx
         │   └── ServiceUnavailableError  503, and 529 "overloaded"
+        │       └── CircuitOpenError     it has been failing, and isn't asked for a while; nothing was sent
         ├── APIResponseValidationError   the answer isn't what the provider's format promises
         │   └── EmptyResponseError       well-formed, finished, and nothing in it
         └── TruncatedStreamError         a stream ended before the provider said it was done
@@ -232,6 +233,14 @@ class ServiceUnavailableError(InternalServerError):
     """The provider is overloaded or down (503, 529)."""
 
 
+class CircuitOpenError(ServiceUnavailableError):
+    """Most of the model's last attempts failed, so it isn't asked; `retry_after` seconds until it is again."""
+
+    default_hint = "insights.health() shows all models; pass fallbacks=[...], or turn it off by INSIGHTS_BREAKER=0"
+
+    default_retryable = False
+
+
 class APIResponseValidationError(APIError):
     """The answer isn't what the provider's format promises: not JSON, no choices, wrong types."""
 
@@ -254,7 +263,7 @@ class TruncatedStreamError(APIError):
 
 
 class AllModelsFailedError(InsightsError, ExceptionGroup[Exception]):
-    """Every candidate of the chain failed. `exceptions` holds the last error of each, in the order they were tried."""
+    """Every candidate of the chain failed. `exceptions` holds every attempt's own error, in the order they were made."""
 
     def __new__(cls, message: str, exceptions: Sequence[Exception]) -> AllModelsFailedError:
         return ExceptionGroup.__new__(cls, message, exceptions)
@@ -267,9 +276,20 @@ class AllModelsFailedError(InsightsError, ExceptionGroup[Exception]):
         return AllModelsFailedError(self.message, excs)
 
     def __str__(self) -> str:
-        heads = [(str(error).splitlines() or [""])[0] for error in self.exceptions]  # hints are in the errors themselves
-        rows = [f"  {i}. {type(e).__name__}: {head}" for i, (e, head) in enumerate(zip(self.exceptions, heads, strict=True), 1)]
-        return "\n".join([self.message, *rows])
+        rows = [_row(error) for error in self.exceptions]
+        widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+        lines = [
+            f"  {number}. {name:<{widths[0]}}  {kind:<{widths[1]}}  {status:>{widths[2]}}  {said}"
+            for number, (name, kind, status, said) in enumerate(rows, 1)
+        ]
+        return "\n".join([self.message, *lines])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), (self.message, list(self.exceptions)), self.__dict__)
+
+
+def _row(error: Exception) -> tuple[str, str, str, str]:
+    """Who failed, how, with which status, and what was said; hints are in the errors themselves."""
+    said = getattr(error, "message", str(error)).splitlines() or [""]
+    name = "/".join(part for part in (getattr(error, "provider", None), getattr(error, "model", None)) if part)
+    return name or "-", type(error).__name__, str(getattr(error, "status_code", None) or "-"), said[0]

@@ -146,8 +146,9 @@ class Cost(Model):
 class Attempt(Model):
     """One request to one provider, or the reason why there was none.
 
-    `started` is a Unix time, `duration`, `waited` and `time_to_first_token` are seconds. `decision` says what came of
-    it: `answer`, `retry`, `next` (the next candidate), `skip` (nothing was sent) or `stop`.
+    `started` is a Unix time; `duration`, `waited` (afterwards, before the next attempt) and `time_to_first_token` are seconds.
+    `decision` says what came of it: `answer`, `retry`, `next` (the next candidate), `skip` (nothing was sent), `cancelled` or
+    `stop`. `cost` is None where none is known. `breaker` is the state it was made in, see `insights.health`.
     """
 
     model: str
@@ -160,6 +161,8 @@ class Attempt(Model):
     error: str | None = None
     message: str | None = None
     decision: str = "answer"
+    breaker: str = "closed"
+    cost: Cost | None = None
 
 
 class Trace(Model):
@@ -177,7 +180,9 @@ class Trace(Model):
         lines = [f"cache: {self.cache}"]
         for a in self.attempts:
             outcome = f"{a.error} {a.status_code or ''}".rstrip() if a.error else f"ok {a.status_code or ''}".rstrip()
-            lines.append(f"{a.provider}/{a.model}: {outcome} after {a.duration:.2f} s -> {a.decision}")
+            told = f" in {a.waited:.2f} s" if a.waited else f" ({a.message})" if a.decision == "skip" else ""
+            breaker = "" if a.breaker == "closed" else f" [breaker {a.breaker}]"
+            lines.append(f"{a.provider}/{a.model}: {outcome} after {a.duration:.2f} s -> {a.decision}{told}{breaker}")
         return "\n".join(lines + [f"note: {note}" for note in self.notes])
 
 

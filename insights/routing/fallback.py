@@ -5,6 +5,7 @@
       claude-haiku-4-5: [gemini/gemini-2.5-flash]
     context_window: [gemini/gemini-2.5-pro]  # when the messages are too long for the model asked
     content_policy: []                       # when the provider refuses the content
+    fallback_on: [authentication]            # errors that would otherwise be the caller's to mend
 
 The shipped file names nobody: a prompt goes to no company that the user didn't name.
 """
@@ -12,15 +13,15 @@ The shipped file names nobody: a prompt goes to no company that the user didn't 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from insights.catalog.loader import Catalog, Node, read_yaml_once
 from insights.core import errors
-from insights.core.errors import APIError, BadRequestError
+from insights.core.errors import APIError, BadRequestError, InsightsError
 
-KEYS: Final = ("default", "models", "context_window", "content_policy")
+KEYS: Final = ("default", "models", "context_window", "content_policy", "fallback_on")
 
 # After these, another candidate may well succeed. Authentication, permission and bad requests are the caller's to mend.
 MOVES_ON: Final = (
@@ -32,6 +33,14 @@ MOVES_ON: Final = (
     errors.TruncatedStreamError,
 )
 
+# What a chain may add to them.
+ON_DEMAND: Final[Mapping[str, type[APIError]]] = {
+    "authentication": errors.AuthenticationError,
+    "permission": errors.PermissionDeniedError,
+    "not_found": errors.NotFoundError,
+    "bad_request": errors.BadRequestError,
+}
+
 
 @dataclass(frozen=True)
 class Fallbacks:
@@ -41,6 +50,7 @@ class Fallbacks:
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     context_window: tuple[str, ...] = ()
     content_policy: tuple[str, ...] = ()
+    fallback_on: tuple[str, ...] = ()
 
     def after(self, *names: str) -> tuple[str, ...]:
         """The chain of a model, known by any of these names."""
@@ -52,16 +62,31 @@ class Fallbacks:
             return self.context_window
         return self.content_policy if isinstance(error, errors.ContentPolicyViolationError) else ()
 
+    def moves_on(self, error: APIError) -> bool:
+        """Whether the next candidate of the chain is asked after this error."""
+        return isinstance(error, (*MOVES_ON, *(ON_DEMAND[word] for word in self.fallback_on)))
 
-def read_fallbacks(catalog: Catalog) -> Fallbacks:
-    """The user's `fallback.yaml` over the shipped one, key by key.
+
+def read_fallbacks(catalog: Catalog, check: Callable[[str], object] = lambda name: None) -> Fallbacks:
+    """The user's `fallback.yaml` over the shipped one, key by key; read anew when a file has changed.
+
+    Args:
+        check: raises an `InsightsError` for a name that leads to no model.
 
     Raises:
         ConfigError: a mistake in a file, with its line.
     """
+    files = tuple(read_yaml_once(path) for path in catalog.files("fallback"))
+    known: tuple[tuple[Node, ...], Fallbacks] | None = catalog.derived.get("fallbacks")
+    if known is None or known[0] != files:  # nodes are equal only to themselves
+        known = catalog.derived["fallbacks"] = files, _read(files, check)
+    return known[1]
+
+
+def _read(files: Sequence[Node], check: Callable[[str], object]) -> Fallbacks:
     values: dict[str, Any] = {}
-    for path in catalog.files("fallback"):
-        for name, node in read_yaml_once(path).mapping("fallback.yaml").items():
+    for file in files:
+        for name, node in file.mapping("fallback.yaml").items():
             if name not in KEYS:
                 near = difflib.get_close_matches(name, KEYS, n=1)
                 raise node.error(
@@ -69,38 +94,65 @@ def read_fallbacks(catalog: Catalog) -> Fallbacks:
                     f"did you mean {near[0]!r}?" if near else f"keys are: {', '.join(KEYS)}",
                 )
             if name == "models":
-                values[name] = {m: _names(row) for m, row in node.mapping("models").items()} if node.value is not None else {}
+                rows = node.mapping("models") if node.value is not None else {}
+                values[name] = {model: _names(row, check) for model, row in rows.items()}
+                for model, row in rows.items():
+                    _checked(model, row, check)
             else:
-                values[name] = _names(node)
+                values[name] = _names(node, _word if name == "fallback_on" else check)
     return Fallbacks(**values)
 
 
-def _names(node: Node) -> tuple[str, ...]:
-    names = node.plain() or []
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise node.error("a chain is a list of model names, e.g. [openai/gpt-5-mini]")
-    return tuple(names)
+def _names(node: Node, check: Callable[[str], object]) -> tuple[str, ...]:
+    items = node.value if node.value is not None else []
+    found: list[str] = []
+    for item in items if isinstance(items, list) else [node]:
+        if item is node or not isinstance(item.value, str):
+            raise node.error("a chain is a list of model names, e.g. [openai/gpt-5-mini]")
+        _checked(item.value, item, check)
+        found.append(item.value)
+    return tuple(found)
 
 
-def moves_on(error: APIError) -> bool:
-    """Whether the next candidate of a chain is asked after this error."""
-    return isinstance(error, MOVES_ON)
+def _checked(name: str, node: Node, check: Callable[[str], object]) -> None:
+    try:
+        check(name)
+    except InsightsError as error:
+        raise node.error(error.args[0], error.hint) from None
 
 
-def given_chain(fallbacks: Sequence[Any]) -> list[tuple[str, dict[str, Any]]]:
+def _word(word: str) -> None:
+    if word not in ON_DEMAND:
+        raise BadRequestError(f"fallback_on has no {word!r}", hint=f"it takes {', '.join(ON_DEMAND)}")
+
+
+def given_words(words: Any) -> tuple[str, ...]:
+    """The call's `fallback_on=[...]`.
+
+    Raises:
+        BadRequestError: something it doesn't take.
+    """
+    if isinstance(words, str) or not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
+        raise BadRequestError("fallback_on must be a list of words", hint=f"it takes {', '.join(ON_DEMAND)}")
+    for word in words:
+        _word(word)
+    return tuple(words)
+
+
+def given_chain(fallbacks: Sequence[Any], name: str = "fallbacks") -> list[tuple[str, dict[str, Any]]]:
     """The call's `fallbacks=[...]`: names, or dicts with `model` and parameters that replace the call's.
 
     Raises:
         BadRequestError: something that is neither.
     """
     if isinstance(fallbacks, str | Mapping) or not isinstance(fallbacks, Sequence):
-        raise BadRequestError("fallbacks must be a list of model names", hint='e.g. fallbacks=["openai/gpt-5-mini"]')
+        raise BadRequestError(f"{name} must be a list of model names", hint=f'e.g. {name}=["openai/gpt-5-mini"]')
     chain: list[tuple[str, dict[str, Any]]] = []
     for item in fallbacks:
         if isinstance(item, str):
             chain.append((item, {}))
         elif isinstance(item, Mapping) and isinstance(item.get("model"), str):
-            chain.append((item["model"], {name: value for name, value in item.items() if name != "model"}))
+            chain.append((item["model"], {key: value for key, value in item.items() if key != "model"}))
         else:
             raise BadRequestError(f"a fallback is a model name or a dict with 'model', got {type(item).__name__}")
     return chain

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from insights.core.errors import APIError
+
+ATTEMPTS: Final = 3  # per candidate, by default; the same as OpenAI's and Anthropic's own SDKs
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class RetryPolicy:
         jitter: draws from 0 to its argument.
     """
 
-    num_retries: int = 2
+    num_retries: int = ATTEMPTS - 1
     base: float = 0.5
     cap: float = 8.0
     patience: float = 60.0
@@ -43,4 +49,82 @@ class RetryPolicy:
                 return None
         else:
             seconds = self.jitter(min(self.cap, self.base * 2 ** (attempt - 1)))
-        return seconds if seconds < left else None
+        if seconds >= left:
+            return None
+        return 0.0 if _without_waiting else seconds
+
+
+_without_waiting: list[object] = []
+
+
+@contextlib.contextmanager
+def no_waiting() -> Iterator[None]:
+    """For tests: inside the block no retry waits, in any thread or task. What would have been waited for is retried at once.
+
+    >>> with no_waiting():
+    ...     RetryPolicy().wait(APIError(retryable=True), attempt=1, left=60)
+    0.0
+    """
+    token = object()
+    _without_waiting.append(token)
+    try:
+        yield
+    finally:
+        _without_waiting.remove(token)
+
+
+class RetryBudget:
+    """How many retries a provider may be asked for, so that an outage isn't amplified: a bucket of tokens.
+
+    A failed attempt takes a token, a good one gives `RATIO` back; retries are made while the bucket is more than half full.
+    The rule and the ratio are gRPC's (proposal A6, "Throttling Retry Attempts and Hedged RPCs"); a token a second comes back
+    too, because a notebook makes few calls.
+    """
+
+    FULL: Final = 50.0
+    RATIO: Final = 0.1
+    PER_SECOND: Final = 1.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._tokens = self.FULL
+        self._since = clock()
+
+    def _add(self, tokens: float) -> None:
+        now = self._clock()
+        tokens += (now - self._since) * self.PER_SECOND
+        self._since = now
+        self._tokens = min(max(self._tokens + tokens, 0.0), self.FULL)
+
+    def succeed(self) -> None:
+        """An attempt succeeded."""
+        with self._mutex:
+            self._add(self.RATIO)
+
+    def fail(self) -> bool:
+        """An attempt failed; whether another may be made."""
+        with self._mutex:
+            self._add(-1.0)
+            return self._tokens > self.FULL / 2
+
+
+class RetryBudgets:
+    """All budgets of a process, by provider and host."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._all: dict[tuple[str, str], RetryBudget] = {}
+
+    def of(self, provider: str, base: str) -> RetryBudget:
+        """The budget of a provider at a host."""
+        name = provider, base
+        return self._all.get(name) or self._all.setdefault(name, RetryBudget(self._clock))
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self._all.clear()
+
+
+BUDGETS: Final = RetryBudgets()
+"""Those of this process."""

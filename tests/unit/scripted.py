@@ -26,8 +26,10 @@ from insights.core.effects import (
     drive,
 )
 from insights.core.types import Chunk, ModelResponse
-from insights.flow import Plan, call
-from insights.routing.retry import RetryPolicy
+from insights.flow import call
+from insights.plan import Plan
+from insights.routing.breaker import Breakers
+from insights.routing.retry import RetryBudgets, RetryPolicy
 
 JSON_TYPE = {"content-type": "application/json"}
 
@@ -151,7 +153,8 @@ def planned(client: Client, script: Script, model: str = "openai/test-model", me
     stream = params.pop("stream", False)
     plan = client._plan(model, messages, stream, params)
     policy = RetryPolicy(num_retries=plan.retry.num_retries, jitter=lambda most: most)
-    return replace(plan, retry=policy, clock=script.clock)
+    clock = script.clock
+    return replace(plan, retry=policy, clock=clock, breakers=Breakers(clock), budgets=RetryBudgets(clock))
 
 
 def ask(client: Client, script: Script, model: str = "openai/test-model", messages: Any = "Hi", **params: Any) -> ModelResponse:

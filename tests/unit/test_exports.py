@@ -24,6 +24,7 @@ NAMES = [
     "CassetteMissingError",
     "Choices",
     "Chunk",
+    "CircuitOpenError",
     "Client",
     "ConfigError",
     "ContentPolicyViolationError",
@@ -31,6 +32,7 @@ NAMES = [
     "Cost",
     "EmptyResponseError",
     "Function",
+    "Health",
     "InsightsError",
     "InternalServerError",
     "Message",
@@ -55,6 +57,8 @@ NAMES = [
     "cache",
     "completion",
     "explain_route",
+    "health",
+    "no_waiting",
     "use_cassette",
 ]
 
@@ -77,6 +81,7 @@ PARENTS = {
     "APIConnectionError": "APIError",
     "InternalServerError": "APIError",
     "ServiceUnavailableError": "InternalServerError",
+    "CircuitOpenError": "ServiceUnavailableError",
     "APIResponseValidationError": "APIError",
     "EmptyResponseError": "APIResponseValidationError",
     "TruncatedStreamError": "APIError",

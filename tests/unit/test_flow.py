@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from insights.adapters.models import transport
+from insights.attempts import judge
 from insights.cache.value import not_storable
 from insights.client import Client
 from insights.core.config import Settings
@@ -36,7 +37,7 @@ from insights.core.errors import (
     UnsupportedParamsError,
 )
 from insights.core.types import Choices, Message, ModelResponse
-from insights.flow import call, judge
+from insights.flow import call
 
 from .conftest import MISTRAL_KEY, OPENAI_KEY
 from .openai_wire import answer, encoded, events, refusal, usage

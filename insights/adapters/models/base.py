@@ -6,6 +6,7 @@ import copy
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from insights.adapters.models import convert, transport
@@ -42,8 +43,13 @@ OPTIONS: Final = (
     "api_key",
     "api_base",
     "timeout",
+    "attempt_timeout",
+    "stream_idle_timeout",
     "num_retries",
     "fallbacks",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+    "fallback_on",
     "cache",
     "sample",
     "drop_params",
@@ -161,6 +167,7 @@ class LiteLLMChatModel(Wire):
         where: Endpoint,
         *,
         until: float | None = None,
+        idle: float | None = None,
         drop_params: bool = False,
         progress: Progress | None = None,
     ) -> FlowGenerator[ModelResponse]:
@@ -182,7 +189,7 @@ class LiteLLMChatModel(Wire):
         decoder = StreamDecoder(lane, prepared, where)
         stream = yield Open(prepared.call, until)
         try:
-            yield from lane._read(stream, decoder, until, progress)
+            yield from lane._read(stream, decoder, _Patience(until, idle), progress)
         except GeneratorExit:
             raise  # collected, not closed: nobody is left to close the stream
         except BaseException:
@@ -197,15 +204,15 @@ class LiteLLMChatModel(Wire):
         whole.trace.notes.extend(prepared.notes)
         return whole
 
-    def _read(self, stream: WireStream, decoder: StreamDecoder, until: float | None, progress: Progress) -> FlowGenerator[None]:
+    def _read(self, stream: WireStream, decoder: StreamDecoder, patience: _Patience, progress: Progress) -> FlowGenerator[None]:
         if stream.status >= 300:
-            raise self.refused(stream.status, stream.headers, (yield from _rest(stream, until)), decoder.where)
+            raise self.refused(stream.status, stream.headers, (yield from _rest(stream, patience)), decoder.where)
         decoder.headers = stream.headers
         yield Opened()
-        data: bytes | None = yield from _first(stream, until)
+        data: bytes | None = yield from _first(stream, patience)
         if self.frames is SSEFrames and data and data.lstrip(_BLANK)[:1] in (b"{", b"["):
             # JSON, and no line of an event stream: a whole answer, or the events in a list.
-            body = data.lstrip(_BLANK) + (yield from _rest(stream, until))
+            body = data.lstrip(_BLANK) + (yield from _rest(stream, patience))
             data = events_of_list(body)
             if not data:
                 progress.unstreamed = body
@@ -223,7 +230,7 @@ class LiteLLMChatModel(Wire):
                         held = []
                 if data is None:
                     break
-                data = yield Read(stream, until)
+                data = yield Read(stream, patience())
         except APIError as error:
             error.provider, error.model = error.provider or self.provider, error.model or self.upstream
             if not progress.content:
@@ -274,17 +281,31 @@ def _in_one(whole: ModelResponse, progress: Progress) -> FlowGenerator[None]:
         yield Emit(chunk)
 
 
-def _first(stream: WireStream, until: float | None) -> FlowGenerator[bytes]:
+@dataclass(frozen=True, slots=True)
+class _Patience:
+    """Until when to wait for the next piece of a stream: the attempt's end, or `idle` seconds from now."""
+
+    until: float | None
+    idle: float | None
+
+    def __call__(self) -> float | None:
+        if self.idle is None:
+            return self.until
+        soon = time.monotonic() + self.idle
+        return soon if self.until is None else min(soon, self.until)
+
+
+def _first(stream: WireStream, patience: _Patience) -> FlowGenerator[bytes]:
     """The body up to the piece in which it says something; all of it where it never does."""
     got = b""
-    while not got.strip(_BLANK) and (data := (yield Read(stream, until))) is not None:
+    while not got.strip(_BLANK) and (data := (yield Read(stream, patience()))) is not None:
         got += data
     return got
 
 
-def _rest(stream: WireStream, until: float | None) -> FlowGenerator[bytes]:
+def _rest(stream: WireStream, patience: _Patience) -> FlowGenerator[bytes]:
     """The body up to its end."""
     pieces = []
-    while (data := (yield Read(stream, until))) is not None:
+    while (data := (yield Read(stream, patience()))) is not None:
         pieces.append(data)
     return b"".join(pieces)

@@ -166,9 +166,14 @@ def classify(
         model=model,
         status_code=told,
         request_id=next((redact(headers[name], key) for name in _REQUEST_IDS if name in headers), None),
-        retryable=False if 300 <= status < 400 else None,
+        retryable=False if 300 <= status < 400 else _told_to_retry(headers),
         retry_after=retry_after(headers, text),
     )
+
+
+def _told_to_retry(headers: Mapping[str, str]) -> bool | None:
+    """What the provider says of another attempt; OpenAI's and Anthropic's own SDKs obey this header."""
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
 
 
 def _json(text: str) -> Any:
@@ -230,7 +235,38 @@ def retry_after(headers: Mapping[str, str], text: str = "") -> float | None:
         found = _number(value)
         return found if found is not None else _until(value)
     delay = re.search(r'"retryDelay"\s*:\s*"([\d.]+)s"', text)
-    return _number(delay.group(1)) if delay else None
+    return _number(delay.group(1)) if delay else _reset(headers)
+
+
+# What is used up comes back at these times: OpenAI's and Groq's names with a duration ("6m0s", "7.66s", "120ms"), Anthropic's
+# with an RFC 3339 moment; from their guides on rate limits.
+_LIMITS: Final = (
+    *((f"x-ratelimit-remaining-{what}", f"x-ratelimit-reset-{what}") for what in ("requests", "tokens")),
+    *(
+        (f"anthropic-ratelimit-{what}-remaining", f"anthropic-ratelimit-{what}-reset")
+        for what in ("requests", "tokens", "input-tokens", "output-tokens")
+    ),
+)
+_DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:([\d.]+)s)?(?:([\d.]+)ms)?")
+
+
+def _reset(headers: Mapping[str, str]) -> float | None:
+    """Seconds until all that is used up has come back; None where the headers don't say that something is."""
+    waits = [_until_reset(headers.get(reset, "")) for left, reset in _LIMITS if _number(headers.get(left)) == 0]
+    known = [wait for wait in waits if wait is not None]
+    return max(known, default=None)
+
+
+def _until_reset(value: str) -> float | None:
+    match = _DURATION.fullmatch(value.strip())
+    if match and any(match.groups()):
+        hours, minutes, seconds, milliseconds = (_number(part) or 0.0 for part in match.groups())
+        return 3600 * hours + 60 * minutes + seconds + milliseconds / 1000
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return _number(value or None)
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _number(value: str | None) -> float | None:

@@ -1,0 +1,174 @@
+"""The attempts on one candidate: breaker, request, judgement, price, and whether there is another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from insights.adapters.models import transport
+from insights.catalog.pricing import price_of
+from insights.core.effects import Blocking, Emit, FlowGenerator, Sleep
+from insights.core.errors import APIError, CircuitOpenError, EmptyResponseError, InsightsError, Timeout
+from insights.core.request import ChatRequest
+from insights.plan import State
+from insights.routing.breaker import Breaker, is_trouble
+
+if TYPE_CHECKING:
+    from insights.adapters.models.base import LiteLLMChatModel
+    from insights.adapters.models.egress import Endpoint
+    from insights.core.types import Attempt, ModelResponse
+
+
+def ask(state: State, model: LiteLLMChatModel, request: ChatRequest, where: Endpoint) -> FlowGenerator[ModelResponse]:
+    """As many attempts as the policy, the retry budget and the breaker allow.
+
+    Raises:
+        InsightsError: the last attempt's.
+    """
+    plan = state.plan
+    if not transport.loaded():
+        # Once in a process, seconds: litellm's import is nothing that a provider should be blamed for.
+        begun = plan.clock()
+        yield Blocking(transport.load)
+        state.started += plan.clock() - begun
+    breaker = plan.breakers.of(model.provider, model.upstream, where.base) if plan.breakers else None
+    number = 0
+    while True:
+        number += 1
+        _enter(state, model, breaker)
+        attempt = state.begin(model)
+        attempt.breaker = "closed" if breaker is None else breaker.health.state
+        begun = plan.clock()
+        try:
+            found = yield from _attempt(state, model, request, where, attempt)
+        except InsightsError as error:
+            attempt.duration = plan.clock() - begun
+            attempt.error, attempt.message = type(error).__name__, error.message
+            state.errors.append(error)
+            may_retry = _tell(state, model, where, breaker, error, attempt.duration)
+            wait = None
+            if isinstance(error, APIError):
+                attempt.status_code = error.status_code
+                if may_retry and not state.committed:
+                    wait = plan.retry.wait(error, number, state.left)
+            attempt.decision = "stop" if wait is None else "retry"
+            if wait is None:
+                raise
+        except BaseException:
+            if breaker is not None:
+                breaker.leave()  # given up: that says nothing of the provider
+            attempt.duration, attempt.decision = plan.clock() - begun, "cancelled"
+            raise
+        else:
+            attempt.duration = plan.clock() - begun
+            attempt.status_code = 200
+            if breaker is not None:
+                breaker.succeed()
+            plan.budgets.of(model.provider, where.base).succeed()
+            _finish(found, model, request)
+            attempt.cost = found.cost
+            state.trace.notes.extend(found.trace.notes)
+            found.trace = state.trace
+            return found
+        attempt.waited = wait
+        yield Sleep(wait)
+
+
+def _enter(state: State, model: LiteLLMChatModel, breaker: Breaker | None) -> None:
+    """Raises:
+    CircuitOpenError: the provider has been failing, and isn't asked for now.
+    """
+    left = None if breaker is None else breaker.enter()
+    if left is not None:
+        error = CircuitOpenError(
+            f"most of its last attempts failed, so it isn't asked for {left:.0f} more seconds",
+            provider=model.provider,
+            model=model.upstream,
+            retry_after=left,
+        )
+        state.skip(model, error)
+        state.trace.attempts[-1].breaker = "open"
+        raise error
+
+
+def _tell(
+    state: State, model: LiteLLMChatModel, where: Endpoint, breaker: Breaker | None, error: InsightsError, duration: float
+) -> bool:
+    """Tells breaker and budget of a failure; whether they allow another attempt."""
+    if not isinstance(error, APIError):
+        if breaker is not None:
+            breaker.leave()
+        return False
+    if breaker is not None:
+        if is_trouble(error, duration):
+            breaker.fail()
+        elif error.status_code is not None:
+            breaker.succeed()
+        else:
+            breaker.leave()
+        if breaker.health.state != "closed":
+            return False
+    if not error.retryable:
+        return False
+    if state.plan.budgets.of(model.provider, where.base).fail():
+        return True
+    state.trace.notes.append(f"the retry budget of {model.provider} is used up: too many attempts failed lately")
+    return False
+
+
+def _attempt(
+    state: State, model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, attempt: Attempt
+) -> FlowGenerator[ModelResponse]:
+    from insights.adapters.models.decoder import Progress
+
+    plan = state.plan
+    if state.left <= 0:
+        raise Timeout("no time is left for another attempt", provider=model.provider, model=model.upstream)
+    begun = plan.clock()
+    until = state.until if plan.attempt_timeout is None else min(state.until, begun + plan.attempt_timeout)
+    if not request.stream:
+        found = yield from model.attempt(request, where, until=until, drop_params=plan.drop_params)
+        judge(found)
+        return found
+    progress = Progress()
+    try:
+        found = yield from model.attempt_stream(
+            request,
+            where,
+            until=until,
+            idle=plan.stream_idle_timeout,
+            drop_params=plan.drop_params,
+            progress=progress,
+        )
+        judge(found)
+    finally:
+        state.committed = state.committed or progress.content
+        attempt.time_to_first_token = None if progress.first is None else max(progress.first - begun, 0.0)
+    for chunk in progress.held:
+        yield Emit(chunk)
+    return found
+
+
+def judge(found: ModelResponse) -> None:
+    """Refuses an answer that says nothing although the provider calls it finished.
+
+    Raises:
+        EmptyResponseError: nothing in it, and no reason why.
+    """
+    for choice in found.choices:
+        message = choice.message
+        said = message.content or message.tool_calls or message.refusal or message.get("audio") or message.get("images")
+        if said or message.get("function_call") or choice.finish_reason not in ("stop", None):
+            return
+    raise EmptyResponseError("the answer is empty", provider=found.provider, model=found.model, status_code=200)
+
+
+def _finish(found: ModelResponse, model: LiteLLMChatModel, request: ChatRequest) -> None:
+    found._parse_as = request.parse_as
+    info = model.info
+    if found.usage is not None and info is not None:
+        tier = found.get("service_tier") or request.params.get("service_tier")
+        found.cost = price_of(info, found.usage, str(tier) if tier else None)
+    if found.usage is None:
+        found.trace.notes.append(f"{model.provider} reported no usage, so the cost is unknown")
+    elif found.cost is None:
+        found.trace.notes.append(f"no price is known for {model.provider}/{model.upstream}")
