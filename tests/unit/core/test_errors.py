@@ -192,19 +192,19 @@ def test_a_hint_fits_its_error() -> None:
 def test_a_group_reads_as_a_table() -> None:
     """One row for each error: what to do about it is in the errors themselves."""
     assert Timeout("slow").hint
-    assert str(made(AllModelsFailedError)) == "all 2 models failed\n  1. Timeout: a: slow\n  2. ValueError: odd"
+    assert str(made(AllModelsFailedError)) == "all 2 models failed\n  1. a  Timeout     -  slow\n  2. -  ValueError  -  odd"
 
 
 def test_a_group_shows_the_first_line_of_each_error() -> None:
     group = AllModelsFailedError(
         "all 3 models failed",
-        [RateLimitError("slow\ndown", provider="a", request_id="req_1"), ValueError(), ValueError("one\ntwo")],
+        [RateLimitError("slow\ndown", provider="a", request_id="req_1", status_code=429), ValueError(), ValueError("one\ntwo")],
     )
     assert str(group).splitlines() == [
         "all 3 models failed",
-        "  1. RateLimitError: a: slow",
-        "  2. ValueError: ",
-        "  3. ValueError: one",
+        "  1. a  RateLimitError  429  slow",
+        "  2. -  ValueError        -  ",
+        "  3. -  ValueError        -  one",
     ]
 
 
