@@ -60,7 +60,7 @@ def ask(state: State, model: LiteLLMChatModel, request: ChatRequest, where: Endp
             raise
         else:
             attempt.duration = plan.clock() - begun
-            attempt.status_code = 200
+            attempt.status_code, attempt.decision = 200, "answer"
             if breaker is not None:
                 breaker.succeed()
             plan.budgets.of(model.provider, where.base).succeed()

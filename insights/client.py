@@ -132,6 +132,7 @@ def completion(model: str, messages: Any, *, stream: bool = False, **params: Any
             api_key: a key for this call. api_base: another host that speaks the provider's format.
             timeout: seconds for everything, retries and fallbacks included (default: the provider file's, 600).
             attempt_timeout: seconds for one attempt; stream_idle_timeout: seconds without a new piece of a stream.
+            hedge_after: seconds without a first token after which the first fallback is asked too; the faster one answers.
             num_retries: retries per candidate (default 2).
             fallbacks: models to ask next, as names or dicts with `model` and parameters.
             context_window_fallbacks, content_policy_fallbacks: models to ask when the messages are too long, or refused.

@@ -15,7 +15,7 @@ from insights.attempts import ask
 from insights.cache.control import Control
 from insights.cache.key import key_fields
 from insights.cache.lookup import Lookup
-from insights.core.effects import FlowGenerator
+from insights.core.effects import Effect, Flow, FlowGenerator, Opened, Race, RaceResult
 from insights.core.errors import (
     AllModelsFailedError,
     APIError,
@@ -55,7 +55,7 @@ def call(plan: Plan) -> FlowGenerator[ModelResponse]:
     try:
         while True:
             try:
-                found = yield from _candidate(state, queue.pop(0), more=bool(queue))
+                found = yield from _next(state, queue)
                 state.trace.duration = plan.clock() - state.started
                 found.trace = state.trace
                 return found
@@ -73,6 +73,40 @@ def call(plan: Plan) -> FlowGenerator[ModelResponse]:
         state.trace.duration = plan.clock() - state.started
         error.trace = state.trace
         raise
+
+
+def _next(state: State, queue: list[Candidate]) -> FlowGenerator[ModelResponse]:
+    """The answer of the next candidate; of the first two, side by side, where the call asks for that."""
+    first = queue.pop(0)
+    if state.plan.hedge_after is None or state.tried or not queue:
+        return (yield from _candidate(state, first, more=bool(queue)))
+    flows = tuple(Flow(_candidate(state, each, more=True)) for each in (first, queue[0]))
+    result: RaceResult = yield Race(flows, state.plan.hedge_after)
+    if result.started > 1:
+        queue.pop(0)
+    for error in result.errors:
+        if not isinstance(error, InsightsError) or (result.winner is None and error is result.errors[-1]):
+            raise error
+        state.failures.append(error)
+    assert result.winner is not None
+    if result.started > 1:
+        state.trace.notes.append(f"hedged: of {' and '.join(state.tried)} {state.tried[result.winner]} was the first")
+    return (yield from _gone_on(flows[result.winner], result.news))
+
+
+def _gone_on(flow: Flow[ModelResponse], news: Effect | None) -> FlowGenerator[ModelResponse]:
+    """The rest of a flow that has been begun elsewhere."""
+    effect = news
+    if news is not None:
+        yield Opened()
+    while effect is not None:
+        try:
+            flow.succeed((yield effect))
+        except BaseException as error:
+            flow.fail(error)
+        effect = flow.advance()
+    assert flow.result is not None
+    return flow.result
 
 
 def _following(state: State, error: InsightsError, queue: list[Candidate]) -> list[Candidate]:

@@ -41,6 +41,7 @@ class Plan:
     timeout: float
     attempt_timeout: float | None = None
     stream_idle_timeout: float | None = None
+    hedge_after: float | None = None
     drop_params: bool = False
     cache: AnswerCache | None = None
     control: Control = OFF
@@ -78,7 +79,7 @@ class State:
         """A new attempt in the trace."""
         from insights.core.types import Attempt
 
-        attempt = Attempt(model=model.upstream, provider=model.provider, started=time.time())
+        attempt = Attempt(model=model.upstream, provider=model.provider, started=time.time(), decision="pending")
         self.trace.attempts.append(attempt)
         return attempt
 

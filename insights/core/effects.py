@@ -121,6 +121,28 @@ class Join(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class Race(Effect):
+    """Run flows side by side: the first at once, each next one when `after` more seconds have brought nothing.
+
+    The first that has content for the caller, or has returned, wins; the others are cancelled. Outcome: `RaceResult`.
+    """
+
+    flows: tuple[Flow[Any], ...]
+    after: float
+
+
+@dataclass(slots=True)
+class RaceResult:
+    """How a race ended: the winner's number, what it has to say first, the errors of those who failed before, and how many
+    were started. Without a winner all that were started failed."""
+
+    winner: int | None = None
+    news: Effect | None = None
+    errors: list[BaseException] = field(default_factory=list)
+    started: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Opened(Effect):
     """Not a deed but news: the provider accepted a streaming request."""
 

@@ -45,6 +45,7 @@ OPTIONS: Final = (
     "timeout",
     "attempt_timeout",
     "stream_idle_timeout",
+    "hedge_after",
     "num_retries",
     "fallbacks",
     "context_window_fallbacks",

@@ -7,6 +7,8 @@ step, read and write of httpcore is cut to the time left. (Awaiting code needs n
 from __future__ import annotations
 
 import contextlib
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -26,10 +28,12 @@ class DeadlineStream:
         return getattr(self._stream, name)
 
     def read(self, size: int, timeout: float | None = None) -> Any:
-        return self._stream.read(size, _cut(timeout))
+        with _watched(self._stream):
+            return self._stream.read(size, _cut(timeout))
 
     def write(self, data: bytes, timeout: float | None = None) -> Any:
-        return self._stream.write(data, _cut(timeout))
+        with _watched(self._stream):
+            return self._stream.write(data, _cut(timeout))
 
     def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> DeadlineStream:
         return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, _cut(timeout)))
@@ -46,6 +50,67 @@ class DeadlineBackend:
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> DeadlineStream:
         return DeadlineStream(self._backend.connect_tcp(host, port, _cut(timeout), **options))
+
+
+class Cancel:
+    """Stops the blocking HTTP of another thread: what it waits for is shut, what it would begin fails."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._mutex = threading.Lock()
+        self._waiting: Any = None
+
+    @property
+    def done(self) -> bool:
+        """Whether it has been called."""
+        return self._event.is_set()
+
+    def __call__(self) -> None:
+        with self._mutex:
+            self._event.set()
+            waiting = self._waiting
+            if waiting is not None:
+                with contextlib.suppress(OSError):
+                    waiting.shutdown(socket.SHUT_RDWR)
+
+    def wait(self, seconds: float) -> None:
+        """Waits, but not beyond the call."""
+        self._event.wait(seconds)
+
+    def watch(self, waiting: Any) -> None:
+        """From now on the thread waits for this socket, or for none."""
+        with self._mutex:
+            self._waiting = waiting
+
+
+_cancel: ContextVar[Cancel | None] = ContextVar("insights_cancel", default=None)
+
+
+@contextlib.contextmanager
+def cancellable(cancel: Cancel) -> Iterator[None]:
+    """All blocking HTTP inside the block can be stopped by `cancel()` from another thread."""
+    token = _cancel.set(cancel)
+    try:
+        yield
+    finally:
+        _cancel.reset(token)
+
+
+@contextlib.contextmanager
+def _watched(stream: Any) -> Iterator[None]:
+    cancel = _cancel.get()
+    if cancel is None:
+        yield
+        return
+    cancel.watch(stream.get_extra_info("socket"))
+    try:
+        if cancel.done:
+            import httpcore
+
+            raise httpcore.ReadError("cancelled")
+        yield
+    finally:
+        cancel.watch(None)
 
 
 def _cut(timeout: float | None) -> float | None:

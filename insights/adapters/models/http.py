@@ -25,8 +25,9 @@ from insights._version import __version__
 from insights.adapters.models import transport
 from insights.adapters.models.deadline import DeadlineBackend, deadline
 from insights.adapters.models.frames import Inflater
+from insights.adapters.models.race import arace, race
 from insights.core import intercept
-from insights.core.effects import Blocking, Close, Effect, Join, Open, Read, Send, Sleep, WireAnswer, WireCall, WireStream
+from insights.core.effects import Blocking, Close, Effect, Join, Open, Race, Read, Send, Sleep, WireAnswer, WireCall, WireStream
 from insights.core.errors import APIConnectionError, APIError, APIResponseValidationError, BadRequestError, Timeout
 from insights.core.redact import redact
 
@@ -155,6 +156,8 @@ class SyncPerformer:
                 return function()
             case Sleep(seconds):
                 return time.sleep(seconds)
+            case Race():
+                return race(effect, self)
             case Join(future, thread, until):
                 if thread == threading.get_ident() and not future.done():
                     return None
@@ -279,6 +282,8 @@ class AsyncPerformer:
                 return await asyncio.get_running_loop().run_in_executor(_threads(), context.run, function)
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
+            case Race():
+                return await arace(effect, self)
             case Join(future, _, until):
                 await asyncio.wait([asyncio.wrap_future(future)], timeout=_seconds(until))
                 return future.done()
