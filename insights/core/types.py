@@ -148,7 +148,8 @@ class Attempt(Model):
 
     `started` is a Unix time; `duration`, `waited` (afterwards, before the next attempt) and `time_to_first_token` are seconds.
     `decision` says what came of it: `answer`, `retry`, `next` (the next candidate), `skip` (nothing was sent), `cancelled`,
-    `stop`, or `pending` as long as it isn't over. `cost` is None where none is known. `breaker` is the state it was made in, see `insights.health`.
+    `stop`, or `pending` as long as it isn't over. `cost` is None where none is known. `breaker` is the state it was made in,
+    see `insights.health`.
     """
 
     model: str
