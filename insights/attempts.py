@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from insights.adapters.models import transport
 from insights.catalog.pricing import price_of
 from insights.core.effects import Blocking, Emit, FlowGenerator, Sleep
-from insights.core.errors import APIError, CircuitOpenError, EmptyResponseError, InsightsError, Timeout
+from insights.core.errors import APIError, CircuitOpenError, EmptyResponseError, InsightsError, RateLimitError, Timeout
 from insights.core.request import ChatRequest
-from insights.plan import State
+from insights.plan import Candidate, Plan, State
 from insights.routing.breaker import Breaker, is_trouble
 
 if TYPE_CHECKING:
@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from insights.core.types import Attempt, ModelResponse
 
 
-def ask(state: State, model: LiteLLMChatModel, request: ChatRequest, where: Endpoint) -> FlowGenerator[ModelResponse]:
+UNSAID: Final = 5.0  # seconds that a key rests whose provider didn't say how long
+
+
+def ask(state: State, candidate: Candidate, model: LiteLLMChatModel, where: Endpoint) -> FlowGenerator[ModelResponse]:
     """As many attempts as the policy, the retry budget and the breaker allow.
 
     Raises:
         InsightsError: the last attempt's.
     """
-    plan = state.plan
+    plan, request = state.plan, candidate.request
     if not transport.loaded():
         # Once in a process, seconds: litellm's import is nothing that a provider should be blamed for.
         begun = plan.clock()
@@ -37,6 +40,7 @@ def ask(state: State, model: LiteLLMChatModel, request: ChatRequest, where: Endp
         _enter(state, model, breaker)
         attempt = state.begin(model)
         attempt.breaker = "closed" if breaker is None else breaker.health.state
+        attempt.deployment = None if candidate.deployment is None else candidate.deployment.number
         begun = plan.clock()
         try:
             found = yield from _attempt(state, model, request, where, attempt)
@@ -45,6 +49,7 @@ def ask(state: State, model: LiteLLMChatModel, request: ChatRequest, where: Endp
             attempt.error, attempt.message = type(error).__name__, error.message
             state.errors.append(error)
             may_retry = _tell(state, model, where, breaker, error, attempt.duration)
+            may_retry = _tell_spread(plan, candidate, model, error) and may_retry
             wait = None
             if isinstance(error, APIError):
                 attempt.status_code = error.status_code
@@ -64,6 +69,7 @@ def ask(state: State, model: LiteLLMChatModel, request: ChatRequest, where: Endp
             if breaker is not None:
                 breaker.succeed()
             plan.budgets.of(model.provider, where.base).succeed()
+            _tell_spread(plan, candidate, model, None)
             _finish(found, model, request)
             attempt.cost = found.cost
             state.trace.notes.extend(found.trace.notes)
@@ -113,6 +119,17 @@ def _tell(
         return True
     state.trace.notes.append(f"the retry budget of {model.provider} is used up: too many attempts failed lately")
     return False
+
+
+def _tell_spread(plan: Plan, candidate: Candidate, model: LiteLLMChatModel, error: InsightsError | None) -> bool:
+    """Tells whose turn is next what this key has left; whether it is this one's again, should there be another attempt."""
+    if candidate.deployment is None:
+        return True
+    plan.spread.learn(candidate.deployment.name, model.told)
+    if isinstance(error, RateLimitError):
+        plan.spread.rest(candidate.deployment.name, error.retry_after or UNSAID)
+        return not candidate.spare
+    return True
 
 
 def _attempt(

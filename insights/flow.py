@@ -25,6 +25,7 @@ from insights.core.errors import (
     ContextWindowExceededError,
     InsightsError,
     MissingKeyError,
+    RateLimitError,
     Timeout,
     UnsupportedParamsError,
 )
@@ -64,6 +65,8 @@ def call(plan: Plan) -> FlowGenerator[ModelResponse]:
                 if not any(error is known for known in state.errors):
                     state.errors.append(error)
                 queue = _following(state, error, queue)
+                if not isinstance(error, RateLimitError):  # it isn't the key's fault
+                    queue = [each for each in queue if each.deployment is None or each.deployment.elsewhere]
                 if not queue:
                     final = _final(state)
                     raise final from final.__cause__
@@ -146,7 +149,7 @@ def _candidate(state: State, candidate: Candidate, *, more: bool) -> FlowGenerat
     model = candidate.make()
     request = candidate.request
     if plan.cache is None:
-        return (yield from ask(state, model, request, _checked(state, model, request, more=more)))
+        return (yield from ask(state, candidate, model, _checked(state, model, request, more=more)))
     fields = cache_fields(model, request, plan.control, plan.drop_params)
     lookup = Lookup(plan.cache, plan.control, fields, request, state.trace, plan.clock)
     found = yield from lookup.find()
@@ -164,7 +167,7 @@ def _candidate(state: State, candidate: Candidate, *, more: bool) -> FlowGenerat
         if found is not None:
             return found
         lookup.missed()
-        asked = ask(state, model, request, where)
+        asked = ask(state, candidate, model, where)
         found = yield from lookup.watch(asked) if request.stream else asked
         key = None if where.key is None else where.key.get_secret_value()
         yield from lookup.keep(found, f"{model.provider}/{model.model_id}", key)

@@ -14,6 +14,7 @@ from insights.core.request import ChatRequest
 from insights.routing.breaker import BREAKERS, Breakers
 from insights.routing.fallback import Fallbacks
 from insights.routing.retry import BUDGETS, RetryBudgets, RetryPolicy
+from insights.routing.spread import SPREAD, Deployment, Spread
 
 if TYPE_CHECKING:
     from insights.adapters.models.base import LiteLLMChatModel
@@ -27,6 +28,10 @@ class Candidate:
     name: str
     make: Callable[[], LiteLLMChatModel]
     request: ChatRequest
+    deployment: Deployment | None = None
+    """Which of several keys or deployments, where there are several."""
+    spare: bool = False
+    """Whether the next candidate is the same model under another key or deployment."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Plan:
     clock: Callable[[], float] = time.monotonic
     breakers: Breakers | None = BREAKERS
     budgets: RetryBudgets = BUDGETS
+    spread: Spread = SPREAD
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +19,7 @@ from insights.plan import Candidate, Plan
 from insights.routing.breaker import BREAKERS
 from insights.routing.fallback import Fallbacks, given_chain, given_words, read_fallbacks
 from insights.routing.retry import RetryPolicy
+from insights.routing.spread import SPREAD, Deployment, given_keys
 
 if TYPE_CHECKING:
     from insights.adapters.models.routes import Route
@@ -33,6 +34,7 @@ PLAN_OPTIONS: Final = (
     "context_window_fallbacks",
     "content_policy_fallbacks",
     "fallback_on",
+    "keys",
     "cache",
     "sample",
     "drop_params",
@@ -67,6 +69,7 @@ class Planner:
         first = Candidate(request.model, lambda: self.adapter(route.model_id, route.provider, place | where), request)
         fallbacks, changes = self._lists(options)
         names = (request.model, f"{route.provider}/{route.model_id}", route.model_id)
+        turns = self._deployments(options["keys"], fallbacks, names, place, route.provider)
         chain: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in fallbacks.after(*names) if name not in names]
         if options["fallbacks"] is not None:
             chain = given_chain(options["fallbacks"])
@@ -76,7 +79,7 @@ class Planner:
 
         wish = control(options["cache"], options["sample"], self.settings, inside_cassette=intercept.active())
         return Plan(
-            candidates=[first, *(stand_in(name, change) for name, change in chain)],
+            candidates=[*self._spread(first, turns, stand_in), *(stand_in(name, change) for name, change in chain)],
             add=lambda name: stand_in(name, changes.get(name, {})),
             fallbacks=fallbacks,
             retry=RetryPolicy(num_retries=self._retries(options["num_retries"])),
@@ -111,6 +114,42 @@ class Planner:
         if options["fallback_on"] is not None:
             found = replace(found, fallback_on=given_words(options["fallback_on"]))
         return found, changes
+
+    def _deployments(
+        self, keys: Any, fallbacks: Fallbacks, names: Sequence[str], place: Mapping[str, Any], provider: str
+    ) -> list[Deployment]:
+        """The keys or deployments of the call, else those of `fallback.yaml` for this model, the one whose turn it is first."""
+        given = any(value is not None for value in place.values())
+        if keys is not None:
+            if given:
+                raise BadRequestError("keys= says where a call goes and with which key", hint="leave out api_key=, api_base=")
+            return SPREAD.order(given_keys(keys, provider))
+        rows = next((fallbacks.keys[name] for name in names if name in fallbacks.keys), ())
+        if given or not rows:
+            return []
+        found = []
+        for row in rows:
+            change = {name: value for name, value in row.items() if name != "env_key"}
+            key = self.settings.key(row["env_key"]) if "env_key" in row else None
+            if key is not None or "env_key" not in row:
+                found.append({**change, **({"api_key": key} if key else {})})
+        return SPREAD.order(given_keys(found, provider)) if found else []
+
+    def _spread(
+        self,
+        first: Candidate,
+        turns: Sequence[Deployment],
+        stand_in: Callable[[str, Mapping[str, Any]], Candidate],
+    ) -> list[Candidate]:
+        """The first candidate, once for each of its keys or deployments."""
+        if not turns:
+            return [first]
+        found = []
+        for index, turn in enumerate(turns):
+            change = dict(turn.change)
+            made = stand_in(change.pop("model", first.name), change)
+            found.append(replace(made, deployment=turn, spare=index + 1 < len(turns)))
+        return found
 
     def check_name(self, name: str) -> None:
         """Sees that a name in a file leads to a model.

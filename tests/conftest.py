@@ -70,9 +70,11 @@ def nobody_has_failed_yet() -> None:
     """No test is refused a request because of what others made a provider do."""
     from insights.routing.breaker import BREAKERS
     from insights.routing.retry import BUDGETS
+    from insights.routing.spread import SPREAD
 
     BREAKERS.reset()
     BUDGETS.reset()
+    SPREAD.reset()
 
 
 @pytest.fixture(autouse=True)

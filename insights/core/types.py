@@ -149,7 +149,7 @@ class Attempt(Model):
     `started` is a Unix time; `duration`, `waited` (afterwards, before the next attempt) and `time_to_first_token` are seconds.
     `decision` says what came of it: `answer`, `retry`, `next` (the next candidate), `skip` (nothing was sent), `cancelled`,
     `stop`, or `pending` as long as it isn't over. `cost` is None where none is known. `breaker` is the state it was made in,
-    see `insights.health`.
+    see `insights.health`. `deployment` is the number of the key in `keys=[...]`, from 1.
     """
 
     model: str
@@ -163,6 +163,7 @@ class Attempt(Model):
     message: str | None = None
     decision: str = "answer"
     breaker: str = "closed"
+    deployment: int | None = None
     cost: Cost | None = None
 
 

@@ -6,6 +6,10 @@
     context_window: [gemini/gemini-2.5-pro]  # when the messages are too long for the model asked
     content_policy: []                       # when the provider refuses the content
     fallback_on: [authentication]            # errors that would otherwise be the caller's to mend
+    keys:                                    # several keys or deployments of one model, in turn
+      openai/gpt-5-mini:
+        - env_key: OPENAI_API_KEY
+        - {env_key: OPENAI_API_KEY_2, weight: 2}
 
 The shipped file names nobody: a prompt goes to no company that the user didn't name.
 """
@@ -21,7 +25,8 @@ from insights.catalog.loader import Catalog, Node, read_yaml_once
 from insights.core import errors
 from insights.core.errors import APIError, BadRequestError, InsightsError
 
-KEYS: Final = ("default", "models", "context_window", "content_policy", "fallback_on")
+KEYS: Final = ("default", "models", "context_window", "content_policy", "fallback_on", "keys")
+KEY_FIELDS: Final = ("env_key", "api_base", "model", "weight")
 
 # After these, another candidate may well succeed. Authentication, permission and bad requests are the caller's to mend.
 MOVES_ON: Final = (
@@ -51,6 +56,7 @@ class Fallbacks:
     context_window: tuple[str, ...] = ()
     content_policy: tuple[str, ...] = ()
     fallback_on: tuple[str, ...] = ()
+    keys: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
 
     def after(self, *names: str) -> tuple[str, ...]:
         """The chain of a model, known by any of these names."""
@@ -98,6 +104,8 @@ def _read(files: Sequence[Node], check: Callable[[str], object]) -> Fallbacks:
                 values[name] = {model: _names(row, check) for model, row in rows.items()}
                 for model, row in rows.items():
                     _checked(model, row, check)
+            elif name == "keys":
+                values[name] = {model: _keys(row) for model, row in node.mapping("keys").items()}
             else:
                 values[name] = _names(node, _word if name == "fallback_on" else check)
     return Fallbacks(**values)
@@ -111,6 +119,25 @@ def _names(node: Node, check: Callable[[str], object]) -> tuple[str, ...]:
             raise node.error("a chain is a list of model names, e.g. [openai/gpt-5-mini]")
         _checked(item.value, item, check)
         found.append(item.value)
+    return tuple(found)
+
+
+def _keys(node: Node) -> tuple[Mapping[str, Any], ...]:
+    found: list[Mapping[str, Any]] = []
+    for item in node.value if isinstance(node.value, list) else [node]:
+        row = item.plain()
+        if not isinstance(row, dict):
+            raise item.error("keys are a list of tables with env_key, api_base, model, weight")
+        for name in row:
+            if name not in KEY_FIELDS:
+                raise item.error(f"keys have no {name!r}", f"they have {', '.join(KEY_FIELDS)}")
+        try:
+            weight = float(row.get("weight", 1))
+        except (TypeError, ValueError):
+            weight = 0.0
+        if not 0 < weight < float("inf"):
+            raise item.error("a weight must be a number above 0")
+        found.append({**row, "weight": weight})
     return tuple(found)
 
 

@@ -33,6 +33,12 @@ class Deployment:
     change: Mapping[str, Any]
     """What it changes of the call: `api_key`, `api_base`, `model`."""
     weight: float = 1.0
+    number: int = 1
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is another host or model, and not just another key."""
+        return bool(set(self.change) - {"api_key"})
 
 
 @dataclass
@@ -99,10 +105,10 @@ def given_keys(keys: Any, provider: str) -> list[Deployment]:
     """
     if isinstance(keys, str | Mapping) or not isinstance(keys, Sequence) or not keys:
         raise BadRequestError("keys must be a list of API keys", hint="or of dicts with api_key, api_base, model, weight")
-    return [_deployment(item, provider) for item in keys]
+    return [_deployment(item, provider, number) for number, item in enumerate(keys, 1)]
 
 
-def _deployment(item: Any, provider: str) -> Deployment:
+def _deployment(item: Any, provider: str, number: int) -> Deployment:
     change = dict(item) if isinstance(item, Mapping) else {"api_key": item}
     for name in change:
         if name not in FIELDS:
@@ -111,8 +117,8 @@ def _deployment(item: Any, provider: str) -> Deployment:
     if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
         raise BadRequestError("a weight must be a number above 0")
     key = change.get("api_key")
-    text = key.get_secret_value() if hasattr(key, "get_secret_value") else key
+    text = key if key is None or isinstance(key, str) else getattr(key, "get_secret_value", lambda: key)()
     if not isinstance(text, str | None) or not change:
         raise BadRequestError(f"a key must be a text, got {type(key).__name__}")
     said = f"{provider} {change.get('model')} {change.get('api_base')} {text}"
-    return Deployment(hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16], change, float(weight))
+    return Deployment(hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16], change, float(weight), number)

@@ -441,3 +441,87 @@ def test_the_first_content_ends_all_choice(client: Client) -> None:
         Played(client, script, fallbacks=[MISTRAL_MODEL]).run()
     assert raised.value.partial == "Hel"
     assert len(script.calls) == 1
+
+
+# ---------------------------------------------------------------- several keys
+
+
+def keys_of(script: Script) -> list[str]:
+    return [wire.headers["Authorization"].removeprefix("Bearer ") for wire in script.calls]
+
+
+def test_keys_in_turn(client: Client) -> None:
+    script = Script(*[ok(answer())] * 4)
+    for number in range(4):
+        ask(client, script, messages=str(number), keys=["key-1", "key-2"])
+    assert keys_of(script) == ["key-1", "key-2", "key-1", "key-2"]
+
+
+def test_the_next_key_at_once_when_one_has_nothing_left(client: Client) -> None:
+    script = Script(refused(429, refusal("slow"), retry_after="30"), ok(answer()))
+    found = ask(client, script, keys=["key-1", "key-2"])
+    assert (keys_of(script), script.slept) == (["key-1", "key-2"], [])
+    assert [(a.deployment, a.decision) for a in found.trace.attempts] == [(1, "next"), (2, "answer")]
+    script = Script(ok(answer()), ok(answer()))
+    for number in range(2):
+        ask(client, script, messages=str(number), keys=["key-1", "key-2"])
+    assert keys_of(script) == ["key-2", "key-2"], "the first one is resting"
+
+
+def test_the_last_key_is_waited_for(client: Client) -> None:
+    slow = refused(429, refusal("slow"), retry_after="3")
+    script = Script(slow, slow, ok(answer()))
+    ask(client, script, keys=["key-1", "key-2"])
+    assert (keys_of(script), script.slept) == (["key-1", "key-2", "key-2"], [3.0])
+
+
+def test_another_key_does_not_help_a_provider_that_is_down(client: Client) -> None:
+    script = Script(*[DOWN] * 3, ok(answer()))
+    found = ask(client, script, keys=["key-1", "key-2"], fallbacks=[MISTRAL_MODEL])
+    assert (keys_of(script)[:3], found.provider) == (["key-1"] * 3, "mistral")
+
+
+def test_another_host_may_help(client: Client) -> None:
+    script = Script(*[DOWN] * 3, ok(answer()))
+    ask(client, script, keys=["key-1", {"api_key": "key-2", "api_base": "https://other.example/v1"}])
+    assert script.hosts == ["api.openai.com"] * 3 + ["other.example"]
+
+
+def test_one_answer_for_all_keys(client: Client) -> None:
+    ask(client, Script(ok(answer())), keys=["key-1", "key-2"])
+    assert ask(client, Script(), keys=["key-1", "key-2"]).cached
+    assert ask(client, Script()).cached
+
+
+def test_keys_of_the_file(client: Client, config_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (config_dir / "fallback.yaml").write_text(
+        "keys:\n  openai/test-model:\n    - env_key: OPENAI_API_KEY\n    - {env_key: SPARE_API_KEY, weight: 3}\n"
+        "    - env_key: NOT_SET_API_KEY\n"
+    )
+    monkeypatch.setenv("SPARE_API_KEY", "key-spare")
+    script = Script(*[ok(answer())] * 4)
+    for number in range(4):
+        ask(client, script, messages=str(number))
+    assert sorted(keys_of(script)) == ["key-spare", "key-spare", "key-spare", "test-key-of-openai"]
+    script = Script(ok(answer()))
+    ask(client, script, messages="own", api_key="mine", api_base="https://mine.example/v1")
+    assert keys_of(script) == ["mine"], "none of the file's keys goes to a host that the call names"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("keys:\n  openai/gpt-4o: OPENAI_API_KEY", "keys are a list of tables"),
+        ("keys:\n  openai/gpt-4o:\n    - {key: sk-1}", "keys have no 'key'"),
+        ("keys:\n  openai/gpt-4o:\n    - {env_key: A_API_KEY, weight: much}", "a weight must be a number"),
+    ],
+)
+def test_keys_of_the_file_that_are_none(client: Client, config_dir: Path, text: str, said: str) -> None:
+    (config_dir / "fallback.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        ask(client, Script())
+
+
+def test_keys_and_a_key(client: Client) -> None:
+    with pytest.raises(BadRequestError, match="keys= says where a call goes"):
+        ask(client, Script(), keys=["key-1"], api_key="key-2")

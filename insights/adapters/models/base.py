@@ -51,6 +51,7 @@ OPTIONS: Final = (
     "context_window_fallbacks",
     "content_policy_fallbacks",
     "fallback_on",
+    "keys",
     "cache",
     "sample",
     "drop_params",
@@ -158,6 +159,7 @@ class LiteLLMChatModel(Wire):
         lane = self.lane(request)
         prepared = yield from lane._begin(request, where, drop_params)
         answer = yield Send(prepared.call, until)
+        self.told = answer.headers
         found = lane.parse(prepared, answer, where)
         found.trace.notes.extend(prepared.notes)
         return found
@@ -182,6 +184,7 @@ class LiteLLMChatModel(Wire):
         prepared = yield from lane._begin(request, where, drop_params)
         if not prepared.streams:  # the provider can't stream this request: its answer is the one chunk
             answer = yield Send(prepared.call, until)
+            self.told = answer.headers
             whole = lane.parse(prepared, answer, where)
             yield Opened()
             yield from _in_one(whole, progress)
@@ -189,6 +192,7 @@ class LiteLLMChatModel(Wire):
             return whole
         decoder = StreamDecoder(lane, prepared, where)
         stream = yield Open(prepared.call, until)
+        self.told = stream.headers
         try:
             yield from lane._read(stream, decoder, _Patience(until, idle), progress)
         except GeneratorExit:

@@ -88,6 +88,8 @@ class Wire(BaseChatModel):
         self._catalog = catalog or Catalog(self._settings)
         self.given = options
         self._config: ProviderConfig | None = None
+        self.told: Mapping[str, str] = {}
+        """The headers of the last answer."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(model_id={self._model_id!r})"
