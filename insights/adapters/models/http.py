@@ -14,75 +14,26 @@ import contextlib
 import contextvars
 import functools
 import os
-import re
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from typing import Any, Final
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
 from urllib.parse import urlsplit
 
-from insights._version import __version__
 from insights.adapters.models import transport
 from insights.adapters.models.deadline import DeadlineBackend, deadline
-from insights.adapters.models.frames import Inflater
+from insights.adapters.models.exchange import (
+    OpenResponse,
+    bounded,
+    build,
+    header_table,
+    recorded,
+    replayed_response,
+    seconds_until,
+    typed,
+)
 from insights.adapters.models.race import arace, race
-from insights.core import intercept
 from insights.core.effects import Blocking, Close, Effect, Join, Open, Race, Read, Send, Sleep, WireAnswer, WireCall, WireStream
-from insights.core.errors import APIConnectionError, APIError, APIResponseValidationError, BadRequestError, Timeout
-from insights.core.redact import redact
-
-NO_DEADLINE: Final = 600.0  # seconds for a single read or write where the caller set no deadline
-MAX_ANSWER: Final = 256 * 1024 * 1024  # bytes; no chat answer comes near, an endless one must not eat the memory
-
-
-def _headers(response: Any) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
-
-
-# RFC 9110, 5.1 and 5.5, in ASCII.
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE: Final = re.compile(r"(?:[!-~]+(?:[ \t]+[!-~]+)*)?")
-
-
-def _check_headers(call: WireCall) -> None:
-    """Refuses what no header can carry. HTTP clients would too, and quote the header: the key, in most cases."""
-    for name, value in call.headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise BadRequestError(
-                f"header {redact(name)!r} has a line break or another character that HTTP doesn't allow there",
-                hint="check the key and extra_headers: was a value pasted with a line break or a space?",
-            )
-
-
-def _request(client: Any, call: WireCall, until: float | None) -> Any:
-    _check_headers(call)
-    left = NO_DEADLINE if until is None else max(until - time.monotonic(), 0.001)
-    headers = {"user-agent": f"insights/{__version__}", "accept-encoding": "gzip, deflate", **call.headers}
-    return client.build_request(call.method, call.url, headers=headers, content=call.content, timeout=left)
-
-
-@contextlib.contextmanager
-def _typed(call: WireCall) -> Iterator[None]:
-    """Turns what HTTP clients raise into our errors; the cause is cut off, because it holds the request and its key."""
-    import httpx
-
-    host = urlsplit(call.url).hostname
-    try:
-        yield
-    except APIError as error:
-        error.provider, error.model = error.provider or call.provider, error.model or call.model
-        raise
-    except (httpx.TimeoutException, TimeoutError):
-        raise Timeout(
-            f"no answer from {host} in the time allowed",
-            provider=call.provider,
-            model=call.model,
-            hint="raise timeout= (seconds)",
-        ) from None
-    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-        text = redact(str(error)) or type(error).__name__
-        raise APIConnectionError(f"the connection to {host} failed: {text}", provider=call.provider, model=call.model) from None
-
 
 # ---------------------------------------------------------------- blocking
 
@@ -109,25 +60,6 @@ def _client(url: str) -> Any:
     return handler.client
 
 
-class _Stream:
-    """An open response: `source` gives raw pieces, `close` gives the connection back."""
-
-    def __init__(self, status: int, headers: dict[str, str], source: Any, call: WireCall, response: Any = None) -> None:
-        self.status, self.headers, self.source, self.call, self.response = status, headers, source, call, response
-        self.inflater = Inflater(headers.get("content-encoding", ""))
-        self.pieces: list[bytes] | None = None
-
-    def took(self, data: bytes | None) -> bytes | None:
-        """Decompresses a piece, and keeps it where a recording wants it."""
-        plain = None if data is None else self.inflater.feed(data)
-        if self.pieces is not None and plain is not None:
-            self.pieces.append(plain)
-        if plain is None and self.pieces is not None:
-            intercept.record(self.call, self.status, self.headers, self.pieces)
-            self.pieces = None
-        return plain
-
-
 class SyncPerformer:
     """Does effects, blocking."""
 
@@ -142,7 +74,7 @@ class SyncPerformer:
                 stream = self._open(call, until)
                 try:
                     return WireAnswer(
-                        stream.status, stream.headers, b"".join(_all(iter(lambda: self._read(stream, until), None)))
+                        stream.status, stream.headers, b"".join(bounded(iter(lambda: self._read(stream, until), None)))
                     )
                 finally:
                     self._close(stream)
@@ -161,66 +93,29 @@ class SyncPerformer:
             case Join(future, thread, until):
                 if thread == threading.get_ident() and not future.done():
                     return None
-                concurrent.futures.wait([future], _seconds(until))
+                concurrent.futures.wait([future], seconds_until(until))
                 return future.done()
         raise TypeError(f"not an effect: {effect!r}")
 
-    def _open(self, call: WireCall, until: float | None) -> _Stream:
-        replayed = _replay(call)
+    def _open(self, call: WireCall, until: float | None) -> OpenResponse:
+        replayed = replayed_response(call)
         if replayed is not None:
             return replayed
-        with _typed(call), deadline(until):
+        with typed(call), deadline(until):
             client = _client(call.url)
-            response = client.send(_request(client, call, until), stream=True)
-        return _recorded(_Stream(response.status_code, _headers(response), response.iter_raw(), call, response))
+            response = client.send(build(client, call, until), stream=True)
+        return recorded(OpenResponse(response.status_code, header_table(response), response.iter_raw(), call, response))
 
     def _read(self, stream: WireStream, until: float | None) -> bytes | None:
-        assert isinstance(stream, _Stream)
-        with _typed(stream.call), deadline(until):
+        assert isinstance(stream, OpenResponse)
+        with typed(stream.call), deadline(until):
             return stream.took(next(stream.source, None))
 
     def _close(self, stream: WireStream) -> None:
-        assert isinstance(stream, _Stream)
+        assert isinstance(stream, OpenResponse)
         if stream.response is not None:
             with contextlib.suppress(Exception):
                 stream.response.close()
-
-
-def _all(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > MAX_ANSWER:
-            raise APIResponseValidationError(f"the answer is longer than {MAX_ANSWER} bytes", retryable=False)
-        yield piece
-
-
-def _replay(call: WireCall) -> _Stream | None:
-    """The recorded response where a cassette has it; nothing touches the network then."""
-    found = intercept.replay(call)
-    return None if found is None else _Stream(found.status, found.headers, _Pieces(found.pieces), call)
-
-
-def _recorded(stream: _Stream) -> _Stream:
-    if intercept.recording():
-        stream.pieces = []
-    return stream
-
-
-class _Pieces:
-    """Recorded pieces, for both kinds of iteration."""
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._left = iter(pieces)
-
-    def __next__(self) -> bytes:
-        return next(self._left)
-
-    async def __anext__(self) -> bytes:
-        try:
-            return next(self._left)
-        except StopIteration:
-            raise StopAsyncIteration from None
 
 
 # ---------------------------------------------------------------- awaiting
@@ -268,7 +163,7 @@ class AsyncPerformer:
                 stream = await self._open(call, until)
                 try:
                     pieces = [piece async for piece in self._pieces(stream, until)]
-                    return WireAnswer(stream.status, stream.headers, b"".join(_all(iter(pieces))))
+                    return WireAnswer(stream.status, stream.headers, b"".join(bounded(iter(pieces))))
                 finally:
                     await self._close(stream)
             case Open(call, until):
@@ -285,44 +180,39 @@ class AsyncPerformer:
             case Race():
                 return await arace(effect, self)
             case Join(future, _, until):
-                await asyncio.wait([asyncio.wrap_future(future)], timeout=_seconds(until))
+                await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds_until(until))
                 return future.done()
         raise TypeError(f"not an effect: {effect!r}")
 
-    async def _pieces(self, stream: _Stream, until: float | None) -> AsyncIterator[bytes]:
+    async def _pieces(self, stream: OpenResponse, until: float | None) -> AsyncIterator[bytes]:
         while (piece := await self._read(stream, until)) is not None:
             yield piece
 
-    async def _open(self, call: WireCall, until: float | None) -> _Stream:
-        replayed = _replay(call)
+    async def _open(self, call: WireCall, until: float | None) -> OpenResponse:
+        replayed = replayed_response(call)
         if replayed is not None:
             return replayed
-        with _typed(call):
+        with typed(call):
             async with _timeout(until):
                 client = await _async_client(call.url)
-                response = await client.send(_request(client, call, until), stream=True)
-        return _recorded(_Stream(response.status_code, _headers(response), response.aiter_raw(), call, response))
+                response = await client.send(build(client, call, until), stream=True)
+        return recorded(OpenResponse(response.status_code, header_table(response), response.aiter_raw(), call, response))
 
     async def _read(self, stream: WireStream, until: float | None) -> bytes | None:
-        assert isinstance(stream, _Stream)
-        with _typed(stream.call):
+        assert isinstance(stream, OpenResponse)
+        with typed(stream.call):
             async with _timeout(until):
                 return stream.took(await anext(stream.source, None))
 
     async def _close(self, stream: WireStream) -> None:
-        assert isinstance(stream, _Stream)
+        assert isinstance(stream, OpenResponse)
         if stream.response is not None:
             with contextlib.suppress(Exception):
                 await stream.response.aclose()
 
 
 def _timeout(until: float | None) -> asyncio.Timeout:
-    return asyncio.timeout(_seconds(until))
-
-
-def _seconds(until: float | None) -> float | None:
-    """Seconds from now to a `time.monotonic()` moment."""
-    return None if until is None else max(until - time.monotonic(), 0)
+    return asyncio.timeout(seconds_until(until))
 
 
 @functools.cache

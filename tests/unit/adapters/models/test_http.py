@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from insights._version import __version__
-from insights.adapters.models import http
+from insights.adapters.models import exchange, http
 from insights.adapters.models.deadline import DeadlineBackend, DeadlineStream, deadline
 from insights.adapters.models.http import AsyncPerformer, SyncPerformer
 from insights.core import intercept
@@ -92,7 +92,7 @@ def test_news_is_no_deed(doer: Doer) -> None:
 
 @both_ways
 def test_an_endless_answer_is_not_read_to_its_end(doer: Doer, loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(exchange, "MAX_ANSWER", 1000)
     loopback.says(streamed(*[b"x" * 300] * 4))
     with pytest.raises(APIResponseValidationError, match="longer than 1000") as caught:
         doer.do(Send(call(loopback.url)))
