@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from insights._version import __version__
-from insights.adapters.models import exchange, http
+from insights.adapters.models import exchange
 from insights.adapters.models.deadline import DeadlineBackend, DeadlineStream, deadline
 from insights.adapters.models.http import AsyncPerformer, SyncPerformer
 from insights.core import intercept
