@@ -10,10 +10,11 @@ from insights.caching import ClientCache
 from insights.core.config import Settings
 from insights.core.effects import Flow, adrive, drive
 from insights.core.errors import BadRequestError
+from insights.core.request import PLACE_OPTIONS
 from insights.explain import RouteExplanation, explain
 from insights.flow import call
 from insights.plan import Plan
-from insights.planning import PLACE_OPTIONS, Planner
+from insights.planning import Planner
 from insights.streaming import AsyncStream, Stream
 
 if TYPE_CHECKING:

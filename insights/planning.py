@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from insights.adapters.models.factory import ROUTER, ModelFactory, Provider
 from insights.cache.answers import AnswerCache, open_cache
@@ -14,7 +14,7 @@ from insights.catalog.loader import Catalog
 from insights.core import intercept
 from insights.core.config import Settings
 from insights.core.errors import BadRequestError, UnknownModelError
-from insights.core.request import OPENAI_PARAMS, ChatRequest, build_request
+from insights.core.request import OPENAI_PARAMS, PLACE_OPTIONS, PLAN_OPTIONS, ChatRequest, build_request
 from insights.plan import Candidate, Plan
 from insights.routing.breaker import BREAKERS
 from insights.routing.fallback import Fallbacks, given_chain, given_words, read_fallbacks
@@ -23,24 +23,6 @@ from insights.routing.spread import SPREAD, Deployment, given_keys
 
 if TYPE_CHECKING:
     from insights.adapters.models.routes import Route
-
-PLAN_OPTIONS: Final = (
-    "timeout",
-    "attempt_timeout",
-    "stream_idle_timeout",
-    "hedge_after",
-    "num_retries",
-    "fallbacks",
-    "context_window_fallbacks",
-    "content_policy_fallbacks",
-    "fallback_on",
-    "keys",
-    "cache",
-    "sample",
-    "drop_params",
-)
-# Where the model of the call is; a fallback is somewhere else and says so itself.
-PLACE_OPTIONS: Final = ("api_key", "api_base")
 
 
 class Planner:

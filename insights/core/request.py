@@ -44,6 +44,14 @@ PLACES: Final = ("aws_", "azure_", "vertex_")
 # Parameters that several providers have and OpenAI doesn't: to a provider without them they are no misspelling.
 ELSEWHERE: Final = frozenset({"top_k", "min_p", "repetition_penalty"})
 
+# Arguments of `completion` that say how the call is made, and no parameters of the request.
+PLAN_OPTIONS: Final = tuple(
+    """timeout attempt_timeout stream_idle_timeout hedge_after num_retries fallbacks context_window_fallbacks
+    content_policy_fallbacks fallback_on keys cache sample drop_params""".split()
+)
+# Where the model of the call is; a fallback is somewhere else and says so itself.
+PLACE_OPTIONS: Final = ("api_key", "api_base")
+
 # Values that ask for nothing but the provider's default by OpenAI's reference: leaving such a parameter out keeps the
 # request's meaning, so no provider needs to support it.
 NEUTRAL: Final[Mapping[str, tuple[Any, ...]]] = {

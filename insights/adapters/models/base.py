@@ -34,32 +34,10 @@ from insights.core.effects import (
     adrive,
 )
 from insights.core.errors import APIError, APIResponseValidationError
-from insights.core.request import ChatRequest, build_request, check_names
+from insights.core.request import PLACE_OPTIONS, PLAN_OPTIONS, ChatRequest, build_request, check_names
 from insights.core.types import Chunk, ModelResponse
 
-OPTIONS: Final = (
-    "model",
-    "messages",
-    "api_key",
-    "api_base",
-    "timeout",
-    "attempt_timeout",
-    "stream_idle_timeout",
-    "hedge_after",
-    "num_retries",
-    "fallbacks",
-    "context_window_fallbacks",
-    "content_policy_fallbacks",
-    "fallback_on",
-    "keys",
-    "cache",
-    "sample",
-    "drop_params",
-    "extra_body",
-    "extra_headers",
-    "stream",
-    "settings",
-)
+OPTIONS: Final = ("model", "messages", "stream", "extra_body", "extra_headers", "settings", *PLACE_OPTIONS, *PLAN_OPTIONS)
 
 
 class LiteLLMChatModel(Wire):

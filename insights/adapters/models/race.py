@@ -12,7 +12,19 @@ import threading
 from typing import Any, Final
 
 from insights.adapters.models.deadline import Cancel, cancellable
-from insights.core.effects import AsyncPerformer, Effect, Flow, Opened, Performer, Race, RaceResult, Sleep, StreamClosed
+from insights.core.effects import (
+    NEWS,
+    AsyncPerformer,
+    Effect,
+    Flow,
+    Opened,
+    Performer,
+    Race,
+    RaceResult,
+    Sleep,
+    StreamClosed,
+    adrive,
+)
 
 PATIENCE: Final = 0.1  # seconds; one that can't be stopped (it is importing litellm) is left to itself
 
@@ -60,7 +72,7 @@ def _to_content(flow: Flow[Any], performer: Performer, cancel: Cancel) -> Effect
     while (effect := flow.advance()) is not None:
         if isinstance(effect, Opened):
             continue  # the winner's is told when it has won
-        if _is_news(effect):
+        if isinstance(effect, NEWS):
             return effect
         try:
             if isinstance(effect, Sleep):
@@ -104,22 +116,9 @@ async def arace(effect: Race, performer: AsyncPerformer) -> RaceResult:
 
 
 async def _ato_content(flow: Flow[Any], performer: AsyncPerformer) -> Effect | None:
-    while (effect := flow.advance()) is not None:
-        if isinstance(effect, Opened):
-            continue
-        if _is_news(effect):
-            return effect
-        try:
-            flow.succeed(await performer.perform(effect))
-        except BaseException as error:
-            flow.fail(error)
-    return None
-
-
-def _is_news(effect: Effect) -> bool:
-    from insights.core.effects import NEWS
-
-    return isinstance(effect, NEWS)
+    while isinstance(news := await adrive(flow, performer), Opened):
+        pass
+    return news
 
 
 def _ends(result: RaceResult, started: int, index: int, news: Effect | None, error: BaseException | None) -> bool:
