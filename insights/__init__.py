@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         APIResponseValidationError,
         AuthenticationError,
         BadRequestError,
+        CacheError,
         CacheMissError,
         CassetteError,
         CassetteMissingError,
@@ -70,7 +71,7 @@ _HOMES = {
     "client": "Client acompletion completion explain_route",
     "core.config": "Settings",
     "core.errors": """AllModelsFailedError APIConnectionError APIError APIResponseValidationError AuthenticationError
-        BadRequestError CacheMissError CassetteError CassetteMissingError CircuitOpenError
+        BadRequestError CacheError CacheMissError CassetteError CassetteMissingError CircuitOpenError
         ConfigError ContentPolicyViolationError
         ContextWindowExceededError EmptyResponseError InsightsError InternalServerError MissingKeyError NotFoundError
         PermissionDeniedError QuotaExceededError RateLimitError ServiceUnavailableError Timeout TruncatedStreamError
@@ -86,7 +87,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 
 __all__ = [
     "APIConnectionError", "APIError", "APIResponseValidationError", "AllModelsFailedError", "AsyncStream", "Attempt",
-    "AuthenticationError", "BadRequestError", "CacheMissError", "CacheStats",
+    "AuthenticationError", "BadRequestError", "CacheError", "CacheMissError", "CacheStats",
     "CassetteError", "CassetteMissingError", "Choices", "Chunk", "CircuitOpenError",
     "Client", "ConfigError", "ContentPolicyViolationError", "ContextWindowExceededError", "Cost", "EmptyResponseError",
     "Function", "Health",

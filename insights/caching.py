@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from insights.cache.key import differences
-from insights.cache.store import CacheStats
+from insights.cache.store import CacheStats, tag_of
 from insights.core.errors import BadRequestError
 from insights.flow import cache_fields
 from insights.planning import Planner
@@ -26,7 +26,11 @@ class ClientCache:
         return self._planner.open_cache().store.stats()
 
     def clear(self) -> int:
-        """Forgets every answer, of every model and namespace; how many there were."""
+        """Forgets every answer, of every model and namespace; how many there were.
+
+        Raises:
+            CacheError: they could not be forgotten.
+        """
         return self._planner.open_cache().store.clear()
 
     def evict(self, *, provider: str | None = None, model: str | None = None) -> int:
@@ -39,12 +43,13 @@ class ClientCache:
         Raises:
             BadRequestError: not exactly one of the two, or a provider that doesn't exist.
             UnknownModelError: no provider is known for the model.
+            CacheError: they could not be forgotten.
         """
         if (provider is None) == (model is None):
             raise BadRequestError("evict takes either provider= or model=", hint="clear() forgets everything")
         if model is not None:
             route = self._planner.route(model)
-            tag = f"{route.provider}/{route.model_id}"
+            tag = tag_of(route.provider, route.model_id)
         else:
             tag = self._planner.known_provider(provider)
         return self._planner.open_cache().store.evict(tag)
@@ -61,6 +66,11 @@ class ClientCache:
         return differences(self._fields(a), self._fields(b))
 
     def _fields(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(arguments, Mapping):
+            raise BadRequestError(
+                f"a request is a dict of completion's arguments, got {type(arguments).__name__}",
+                hint='e.g. {"model": "gpt-5-mini", "messages": "Hi"}',
+            )
         given = dict(arguments)
         for name in ("model", "messages"):
             if name not in given:
@@ -68,4 +78,6 @@ class ClientCache:
         stream = bool(given.pop("stream", False))
         plan = self._planner.plan(given.pop("model"), given.pop("messages"), stream, given)
         first = plan.candidates[0]
-        return cache_fields(first.make(), first.request, plan.control, plan.drop_params)
+        model = first.make()
+        model.check_names(first.request)
+        return cache_fields(model, first.request, plan.control, plan.drop_params)

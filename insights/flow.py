@@ -8,13 +8,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from insights.adapters.models import transport
+from insights.adapters.models.egress import check_url
+from insights.adapters.models.history import outgoing
 from insights.attempts import ask
 from insights.cache.control import Control
-from insights.cache.key import key_fields
+from insights.cache.key import key_fields, looks_secret
 from insights.cache.lookup import Lookup
+from insights.cache.store import tag_of
 from insights.core.effects import Effect, Flow, FlowGenerator, Opened, Race, RaceResult
 from insights.core.errors import (
     AllModelsFailedError,
@@ -159,7 +163,7 @@ def _candidate(state: State, candidate: Candidate, *, more: bool) -> FlowGenerat
         lookup.missed()
         raise CacheMissError(
             f"no answer is stored for this request to {model.provider}/{model.upstream} ({state.trace.cache})",
-            hint="call once without cache='only'",
+            hint="call once without cache='only' (or INSIGHTS_CACHE=only)",
         )
     where = _checked(state, model, request, more=more)
     try:
@@ -167,10 +171,10 @@ def _candidate(state: State, candidate: Candidate, *, more: bool) -> FlowGenerat
         if found is not None:
             return found
         lookup.missed()
+        state.started += lookup.spent
         asked = ask(state, candidate, model, where)
         found = yield from lookup.watch(asked) if request.stream else asked
-        key = None if where.key is None else where.key.get_secret_value()
-        yield from lookup.keep(found, f"{model.provider}/{model.model_id}", key)
+        yield from lookup.keep(found, tag_of(model.provider, model.model_id), _secrets(model, request, where))
         return found
     finally:
         lookup.leave()
@@ -179,16 +183,24 @@ def _candidate(state: State, candidate: Candidate, *, more: bool) -> FlowGenerat
 def cache_fields(model: LiteLLMChatModel, request: ChatRequest, control: Control, drop_params: bool) -> dict[str, Any]:
     """All that makes the cache key of a request to a model; see `insights.cache.key`."""
     return key_fields(
-        request,
+        replace(request, messages=outgoing(model.lane(request), request.messages)),
         provider=model.provider,
         model=model.model_id,
-        base=model.base,
+        base=check_url(model.base, model.provider),  # a URL that no request may go to has no stored answers either
         options=model.place,
         namespace=control.namespace,
         sample=control.sample,
         drop_params=drop_params,
-        defaults=dict(model.default_params) if model.own_host else None,
+        defaults=dict(model.default_params) if model.at_home else None,
     )
+
+
+def _secrets(model: LiteLLMChatModel, request: ChatRequest, where: Endpoint) -> list[str]:
+    """What of a call must not be stored: its key, whichever way it was given."""
+    found = [] if where.key is None else [where.key.get_secret_value()]
+    given = {**request.extra_headers, **model.given}
+    found += [str(value).removeprefix("Bearer ") for name, value in given.items() if looks_secret(name)]
+    return found
 
 
 def _checked(state: State, model: LiteLLMChatModel, request: ChatRequest, *, more: bool) -> Endpoint:

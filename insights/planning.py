@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from insights.adapters.models.factory import ROUTER, ModelFactory, Provider
 from insights.cache.answers import AnswerCache, open_cache
 from insights.cache.control import control
+from insights.cache.memory import MemoryStore
 from insights.catalog.loader import Catalog
 from insights.core import intercept
 from insights.core.config import Settings
@@ -23,6 +25,9 @@ from insights.routing.spread import SPREAD, Deployment, given_keys
 
 if TYPE_CHECKING:
     from insights.adapters.models.routes import Route
+
+
+_OF_CASSETTES: Final[WeakKeyDictionary[Any, AnswerCache]] = WeakKeyDictionary()
 
 
 class Planner:
@@ -76,7 +81,13 @@ class Planner:
         )
 
     def open_cache(self) -> AnswerCache:
-        """The cache of the settings' directory."""
+        """The cache of the settings' directory; inside a cassette that replays one of its own, for as long as it is used.
+
+        What a cassette answers is no answer of the provider's, and must not be found outside.
+        """
+        if intercept.replaying():
+            cassette = intercept.innermost()
+            return _OF_CASSETTES.setdefault(cassette, AnswerCache(MemoryStore()))
         return open_cache(self.settings.cache_dir, self.settings.cache_size_limit)
 
     def _lists(self, options: Mapping[str, Any]) -> tuple[Fallbacks, dict[str, dict[str, Any]]]:

@@ -27,7 +27,11 @@ def stats() -> CacheStats:
 
 
 def clear() -> int:
-    """Forgets every answer, of every model and namespace; how many there were."""
+    """Forgets every answer, of every model and namespace; how many there were.
+
+    Raises:
+        insights.CacheError: they could not be forgotten.
+    """
     return _of_default_client().clear()
 
 
@@ -37,6 +41,7 @@ def evict(*, provider: str | None = None, model: str | None = None) -> int:
     Raises:
         insights.BadRequestError: not exactly one of the two, or a provider that doesn't exist.
         insights.UnknownModelError: no provider is known for the model.
+        insights.CacheError: they could not be forgotten.
     """
     return _of_default_client().evict(provider=provider, model=model)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import sys
 import threading
 import warnings
 from collections import deque
@@ -52,20 +53,34 @@ class AnswerCache:
 
 
 _open: dict[str, AnswerCache] = {}
+_disks: dict[str, DiskStore] = {}
 _mutex = threading.Lock()
 _left_alone: list[AnswerCache] = []
 
 
 def open_cache(directory: Path, size_limit: int) -> AnswerCache:
     """The cache of a directory: one in a process, however many clients use it."""
-    name = os.path.abspath(directory)
+    name = os.path.realpath(directory)
     found = _open.get(name)
     if found is None:
         with _mutex:
             found = _open.get(name)
             if found is None:
-                found = _open[name] = AnswerCache(TieredStore(MemoryStore(), DiskStore(Path(name), size_limit)))
+                disk = _disks[name] = DiskStore(Path(name), size_limit)
+                found = _open[name] = AnswerCache(TieredStore(MemoryStore(), disk))
+                _close_with_worker()
+    if name in _disks:
+        _disks[name].resize(size_limit)
     return found
+
+
+def _close_with_worker() -> None:
+    """A worker of multiprocessing leaves without running what `atexit` knows; it has finalizers of its own."""
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        from multiprocessing import util
+
+        util.Finalize(None, close_all, exitpriority=0)
 
 
 def close_all() -> None:

@@ -12,6 +12,7 @@ from insights.core.errors import BadRequestError
 CacheControl = bool | Literal["refresh", "only"] | Mapping[str, Any] | None
 """What `cache=` takes."""
 
+LONGEST: Final = 1e10  # seconds; three centuries
 _FIELDS: Final = ("ttl", "namespace", "mode")
 _FORMS: Final = "it takes 'ttl' (seconds), 'namespace' (a text) and 'mode' ('refresh' or 'only')"
 
@@ -50,7 +51,7 @@ def control(given: CacheControl, sample: Any, settings: Settings, *, inside_cass
     fields: dict[str, Any] = {}
     if isinstance(given, Mapping):
         fields = _fields(given)
-        mode = fields.pop("mode", True)
+        mode = fields.pop("mode", settings.cache)  # how long and whose says nothing of whether to ask
     elif given is None:
         mode = False if inside_cassette else settings.cache
     if mode not in (True, False, "refresh", "only"):
@@ -75,7 +76,7 @@ def _fields(given: Mapping[str, Any]) -> dict[str, Any]:
         raise BadRequestError(f"cache={{...}} has no {unknown[0]!r}", hint=_FORMS)
     fields = {name: value for name, value in given.items() if value is not None}
     ttl, namespace = fields.get("ttl", 1), fields.get("namespace", "")
-    if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl < float("inf"):
+    if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not 0 < ttl <= LONGEST:
         raise BadRequestError(f"cache={{'ttl': ...}} must be a number of seconds above 0, got {ttl!r}", hint=_FORMS)
     if not isinstance(namespace, str):
         raise BadRequestError(f"cache={{'namespace': ...}} must be a text, got {type(namespace).__name__}", hint=_FORMS)

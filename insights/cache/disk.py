@@ -13,12 +13,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from insights.cache.faults import BUSY, is_busy, is_damage, said
+from insights.cache.faults import BUSY, OPENING, is_busy, is_damage, said
 from insights.cache.folder import prepare
 from insights.cache.locks import Hold, LockFile
 from insights.cache.rows import ForeignRow, open_database
 from insights.cache.store import MICRO, CacheStats, Entry
 from insights.core.config import DEFAULT_CACHE_SIZE
+from insights.core.errors import CacheError
 
 T = TypeVar("T")
 
@@ -47,6 +48,8 @@ class DiskStore:
         self._left_alone: list[Any] = []  # a parent's connections, which a forked child must not close
         self._warned: set[str] = set()
         self._unusable_until = 0.0  # time.monotonic()
+        self._fault: str | None = None
+        self._writing_from = 0.0  # time.monotonic(); until then nothing is written
         self._set_aside = 0
         self._seen = threading.local()
         self._locks: LockFile | None = None
@@ -80,7 +83,11 @@ class DiskStore:
                 self._flush(cache)
             return kept
 
-        return self._use(write, False, create=True)
+        return not self._resting() and self._use(write, False, create=True)
+
+    def _resting(self) -> bool:
+        """Whether the last write had to wait in vain: the next ones don't, for a while."""
+        return bool(self._writing_from) and time.monotonic() < self._writing_from
 
     def expired(self, key: str) -> bool:
         """See `Store.expired`."""
@@ -99,11 +106,26 @@ class DiskStore:
             below = cache._sql(query, (f"{tag}/", f"{tag}0")).fetchall()  # "0" comes after "/"
             return sum(cache.evict(name) for name in (tag, *(row[0] for row in below)))
 
-        return self._use(forget, 0)
+        return self._insist(forget)
 
     def clear(self) -> int:
         """See `Store.clear`."""
-        return self._use(lambda cache: int(cache.clear()), 0)
+        return self._insist(lambda cache: int(cache.clear()))
+
+    def _insist(self, work: Callable[[Any], int]) -> int:
+        try:
+            cache = self._open(create=False)
+            if cache is None and self._fault is not None:
+                raise CacheError(f"the cache can't be used: {self._fault}")
+            return 0 if cache is None else work(cache)
+        except CacheError:
+            raise
+        except Exception as error:
+            raise CacheError(f"answers could not be forgotten: {self.directory}: {said(error)}", hint="try again") from None
+
+    def fault(self) -> str | None:
+        """See `Store.fault`."""
+        return self._fault if self._unusable_until and time.monotonic() < self._unusable_until else None
 
     def count(self, *, hits: int = 0, misses: int = 0, saved: Decimal = Decimal(0)) -> None:
         """See `Store.count`."""
@@ -112,7 +134,7 @@ class DiskStore:
                 if number:
                     self._counts[name] = self._counts.get(name, 0) + number
             due = self._counts.get("hits", 0) >= FLUSH
-        if due:
+        if due and not self._resting():
             self._use(self._flush, None)
 
     def stats(self) -> CacheStats:
@@ -150,6 +172,14 @@ class DiskStore:
         except OSError:
             return None
 
+    def stopped(self, key: str) -> bool:
+        """See `Store.stopped`."""
+        locks = self._locks
+        try:
+            return locks is not None and locks.stopped(key)
+        except OSError:
+            return False
+
     def changed(self) -> bool:
         """See `Store.changed`."""
 
@@ -173,18 +203,28 @@ class DiskStore:
             if self._locks is not None and self._locks.close():
                 self._locks = None
 
+    def resize(self, size_limit: int) -> None:
+        """Another size limit, for all that is stored from now on."""
+        if size_limit != self._size_limit:
+            self._size_limit = size_limit
+            cache = self._cache
+            if cache is not None:
+                cache.size_limit = size_limit
+
     # ------------------------------------------------------------ opening
 
     def _use(self, work: Callable[[Any], T], otherwise: T, *, create: bool = False, reading: bool = False) -> T:
         """What `work` gives for the open cache; `otherwise` without one, or when something fails."""
-        cache = None
+        cache, begun = None, time.monotonic()
         try:
             cache = self._open(create)
             return otherwise if cache is None else work(cache)
         except Exception as error:
             self._failed(error, cache)
-            if reading and is_busy(error):  # nobody's writing makes a reader wait: something holds the database for good
-                self._unusable_until = time.monotonic() + REST
+            if is_busy(error) and time.monotonic() - begun >= BUSY / 2:  # it has waited in vain
+                self._writing_from = time.monotonic() + REST
+                if reading:  # nobody's writing makes a reader wait: something holds the database for good
+                    self._unusable_until, self._fault = self._writing_from, said(error)
             return otherwise
 
     def _open(self, create: bool) -> Any:
@@ -230,7 +270,7 @@ class DiskStore:
         prepare(self.directory, FILES)
         if self._locks is None:
             self._locks = LockFile(self.directory / LOCKS)
-        with self._locks.alone(BUSY):  # SQLite's own locks don't cover the making of a database
+        with self._locks.alone(OPENING):  # SQLite's own locks don't cover the making of a database
             with contextlib.suppress(FileExistsError):  # made by SQLite, its mode would be the umask's
                 os.close(os.open(self.directory / DATABASE, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             self._identity = self._current()
@@ -271,6 +311,7 @@ class DiskStore:
         if cache is None:
             # Locked by others it may be used again, but not before every call has waited for it.
             self._unusable_until = time.monotonic() + REST if is_busy(error) else float("inf")
+            self._fault = said(error)
             self._warn(
                 "unusable",
                 f"insights answers without its cache: {self.directory}: {said(error)}\n"
@@ -293,7 +334,7 @@ class DiskStore:
         self._set_aside += 1
         if self._set_aside > 1 or self._locks is None:
             raise error
-        with self._locks.alone(BUSY):
+        with self._locks.alone(OPENING):
             if self._identity == self._current():
                 stamp = f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
                 for name in FILES[:3]:

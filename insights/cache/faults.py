@@ -7,7 +7,8 @@ from typing import Final
 
 from insights.cache.folder import Unfit
 
-BUSY: Final = 10.0  # seconds to wait for another process's write; diskcache's 60 would hold a call too long
+BUSY: Final = 2.0  # seconds to wait for another process's write; diskcache's 60 would hold a call too long
+OPENING: Final = 10.0  # seconds to wait for another process that makes the database
 
 
 def is_damage(error: Exception, *more: int) -> bool:

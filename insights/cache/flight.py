@@ -32,6 +32,11 @@ class Flight:
         self.handed: float | None = None
         """Since when the caller of a stream has had the word (`time.monotonic()`); None while the provider has it."""
 
+    def land(self, value: bytes | None) -> None:
+        """Gives who waits the value; the first word counts."""
+        if not self.landed.done():
+            self.landed.set_result(value)
+
     def stuck(self, now: float) -> bool:
         """Whether it may never end, because whoever reads the stream has stopped reading."""
         return is_stuck(self.handed, now)
@@ -87,4 +92,4 @@ class Flights:
         with self._mutex:
             if self._under_way.get(key) is flight:
                 del self._under_way[key]
-        flight.landed.set_result(value)
+        flight.land(value)

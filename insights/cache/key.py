@@ -13,18 +13,17 @@ VERSION: Final = 2  # of the key's form; a new one makes all old answers unknown
 
 # Headers that say who asks. They decide whether there is an answer, not which: tenants are kept apart by `namespace`.
 _CREDENTIALS: Final = frozenset(
-    """authorization proxy-authorization api-key x-api-key x-goog-api-key x-auth-token x-amz-security-token cookie
+    """authorization proxy-authorization api-key x-api-key x-goog-api-key x-auth-token x-amz-security-token
     ocp-apim-subscription-key""".split()
 )
 _SECRET_WORDS: Final = ("key", "token", "secret", "credential", "authorization", "cookie", "password")
 
-# Values that mean the same as leaving the parameter out, whoever the provider is. What is a default of one provider only
-# (a temperature of 1, say) comes from that provider's file.
-_NEUTRAL: Final = {
-    name: NEUTRAL[name]
-    for name in (
-        "n stop tools tool_choice parallel_tool_calls logprobs logit_bias metadata modalities response_format store".split()
-    )
+# Values that mean the same as leaving the parameter out, whoever answers.
+_EMPTY: Final = {name: NEUTRAL[name] for name in ("n", "stop", "tools", "logit_bias", "metadata")}
+# And those that mean it at every provider the library knows, at the provider's own host. What another server takes for a
+# parameter that isn't given, nobody knows. What is a default of one provider only (a temperature of 1, say) is in its file.
+_USUAL: Final = {
+    name: NEUTRAL[name] for name in ("tool_choice", "parallel_tool_calls", "logprobs", "modalities", "response_format", "store")
 }
 _EXACT_INT: Final = 2**53  # up to here every whole float is exactly one int
 
@@ -52,9 +51,10 @@ def key_fields(
         namespace: whose answers these are.
         sample: which of several answers to the same request.
         drop_params: whether parameters may have been left out.
-        defaults: what the provider takes for a parameter that isn't given; given so, it is left out.
+        defaults: what the provider takes for a parameter that isn't given; given so, it is left out. None where the request
+            doesn't go to the provider itself.
     """
-    neutral = {**_NEUTRAL, **{name: (value,) for name, value in (defaults or {}).items()}}
+    neutral = {**_EMPTY, **({} if defaults is None else _USUAL), **{n: (value,) for n, value in (defaults or {}).items()}}
     return {
         "version": VERSION,
         "namespace": namespace,
@@ -72,13 +72,14 @@ def key_fields(
             if name != "stream_options" and not _says_nothing(value, neutral.get(name, ()))
         },
         "extra_body": _number(request.extra_body),
-        "extra_headers": dict(_headers(request.extra_headers)),
-        "options": {
-            name: str(value)
-            for name, value in (options or {}).items()
-            if not any(word in name.lower() for word in _SECRET_WORDS)
-        },
+        "extra_headers": _headers(request.extra_headers),
+        "options": {name: str(value) for name, value in (options or {}).items() if not looks_secret(name)},
     }
+
+
+def looks_secret(name: str) -> bool:
+    """Whether a header or an option of this name may hold a credential."""
+    return any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def cache_key(fields: Mapping[str, Any]) -> str:
@@ -136,15 +137,15 @@ def _says_nothing(value: Any, neutral: tuple[Any, ...]) -> bool:
     return any(value == usual and isinstance(value, bool) == isinstance(usual, bool) for usual in neutral)
 
 
-def _headers(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for name, value in sorted((name.lower(), value) for name, value in headers.items()):
-        if name in _CREDENTIALS:
-            continue
-        if any(word in name for word in _SECRET_WORDS):
-            # Whatever it is for, it may change the answer; whatever it holds is nobody else's to read.
-            yield name, f"sha256:{digest(value)}"
-        else:
-            yield name, value
+def _headers(headers: Mapping[str, str]) -> dict[str, str | list[str]]:
+    """Names in lower case; one given in two spellings is sent twice, so both its values count."""
+    found: dict[str, list[str]] = {}
+    for spelling, value in headers.items():
+        name = spelling.lower()
+        if name not in _CREDENTIALS:
+            # What looks secret may change the answer whatever it is for; what it holds is nobody else's to read.
+            found.setdefault(name, []).append(f"sha256:{digest(value)}" if looks_secret(name) else value)
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
 
 
 def _plain_base(base: str) -> str:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import os
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -80,6 +81,18 @@ class LockFile:
         data = os.pread(self._file, 8, _place(name) % _SLOTS * 8)
         since = struct.unpack("<d", data)[0] if len(data) == 8 else 0.0
         return float(since) if since > 0 else None
+
+    def stopped(self, name: str) -> bool:
+        """Whether the process that holds this name is stopped. Linux says who it is; elsewhere nobody knows."""
+        if self._file is None or sys.platform != "linux":
+            return False
+        # struct flock: type, whence, start, length, pid (fcntl(2)).
+        ask = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, _place(name), 1, 0)
+        kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(self._file, fcntl.F_GETLK, ask))
+        if kind == fcntl.F_UNLCK or pid <= 0:
+            return False
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] in ("T", "t")  # proc(5)
 
     def _write(self, place: int, since: float) -> None:
         with contextlib.suppress(OSError):

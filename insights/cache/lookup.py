@@ -10,8 +10,8 @@ leave   whatever happened, nobody waits any longer
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from insights.cache.answers import AnswerCache
 from insights.cache.control import Control
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from insights.cache.locks import Hold
     from insights.core.request import ChatRequest
     from insights.core.types import ModelResponse, Trace
+
+T = TypeVar("T")
 
 POLL: Final = (0.001, 0.05)  # seconds between two looks at another process's lock, growing; at most what its end adds
 TURNS: Final = 2  # calls that came to nothing and were waited for; a third is not
@@ -64,6 +66,8 @@ class Lookup:
         self._chunks: list[str] = []
         self._recorded = 0
         self._newer = False
+        self.spent = 0.0
+        """Seconds that the store has taken."""
         trace.cache = control.note
 
     # ------------------------------------------------------------ a stored answer
@@ -72,12 +76,20 @@ class Lookup:
         """The stored answer; for a stream its chunks are given out too."""
         if not self._control.read:
             return None
-        entry = self._cache.store.get(self._key)
+        entry = self._timed(lambda: self._cache.store.get(self._key))
         found = None if entry is None else self._thawed(entry.value)
         if found is None:
             return None
         self._trace.cache = "hit"
         return (yield from self._serve(found))
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        """What the disk takes is nothing of the provider's time."""
+        begun = self._clock()
+        try:
+            return work()
+        finally:
+            self.spent += self._clock() - begun
 
     def _thawed(self, value: bytes) -> tuple[ModelResponse, list[Any] | None] | None:
         try:
@@ -115,6 +127,10 @@ class Lookup:
         self._cache.store.count(misses=1)
         if self._trace.cache != "miss":
             return  # said already
+        fault = self._cache.store.fault()
+        if fault is not None:
+            self._trace.cache = f"off: the cache can't be used: {fault}"
+            return
         if self._cache.store.expired(self._key):
             self._trace.cache = "miss: the stored answer's time is over"
             return
@@ -147,6 +163,9 @@ class Lookup:
             found = None if value is None else self._thawed(value)
             if found is not None:
                 self._trace.cache = "hit: shared with an identical call"
+                reason = not_storable(found[0])
+                if reason is not None:
+                    self._trace.notes.append(f"not cached: {reason}")
                 return (yield from self._serve(found))
         return None
 
@@ -171,11 +190,11 @@ class Lookup:
         from insights.cache.flight import is_stuck
 
         pause, most = POLL
-        while (held := self._cache.store.hold(self._key)) is None:
+        while (held := self._timed(lambda: self._cache.store.hold(self._key))) is None:
             now = self._clock()
             if now >= until:
                 raise Timeout("another process is still making an identical call", hint="raise timeout= (seconds)")
-            if is_stuck(self._cache.store.lying(self._key), now):
+            if is_stuck(self._cache.store.lying(self._key), now) or self._cache.store.stopped(self._key):
                 return None
             yield Sleep(pause)
             pause = min(2 * pause, most)
@@ -233,12 +252,12 @@ class Lookup:
         self._recorded += len(text) + 1
         self._chunks.append(text)
 
-    def keep(self, found: ModelResponse, tag: str, secret: str | None) -> FlowGenerator[None]:
+    def keep(self, found: ModelResponse, tag: str, secrets: Sequence[str]) -> FlowGenerator[None]:
         """Stores an answer, if it may serve again.
 
         Args:
             tag: what it can be evicted by.
-            secret: the key of the call; an answer that repeats it is neither stored nor shared.
+            secrets: the key of the call, and what else may be one; an answer that repeats it is neither stored nor shared.
         """
         chunks = self._chunks if self._recorded <= RECORDED else []
         try:
@@ -246,10 +265,12 @@ class Lookup:
         except ValueError:
             found.trace.notes.append("not cached: the answer holds characters that can't be stored")
             return
-        if secret and len(secret) >= SECRET and secret.encode() in value:
+        if any(len(secret) >= SECRET and secret.encode() in value for secret in secrets):
             found.trace.notes.append("not cached: the answer repeats the API key")
             return
         self._value = value
+        if self._flight is not None:
+            self._flight.land(value)  # who waits needn't wait for the disk
         reason = not_storable(found)
         if reason is not None:
             found.trace.notes.append(f"not cached: {reason}")
@@ -257,3 +278,5 @@ class Lookup:
             store, key, ttl = self._cache.store, self._key, self._control.ttl
             if (yield Blocking(lambda: store.set(key, value, ttl=ttl, tag=tag))):
                 self._cache.remember(self._fields, self._length)
+            else:
+                found.trace.notes.append("not cached: it could not be stored")

@@ -104,9 +104,17 @@ class MemoryStore:
         """No other process sees this store."""
         return None
 
+    def stopped(self, key: str) -> bool:
+        """No other process sees this store."""
+        return False
+
     def changed(self) -> bool:
         """Nobody else can write."""
         return False
+
+    def fault(self) -> str | None:
+        """Nothing can go wrong."""
+        return None
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -195,9 +203,17 @@ class TieredStore:
         """See `Store.lying`."""
         return self._back.lying(key)
 
+    def stopped(self, key: str) -> bool:
+        """See `Store.stopped`."""
+        return self._back.stopped(key)
+
     def changed(self) -> bool:
         """See `Store.changed`."""
         return self._back.changed()
+
+    def fault(self) -> str | None:
+        """See `Store.fault`."""
+        return self._back.fault()
 
     def close(self) -> None:
         """See `Store.close`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from insights.cache.locks import Hold
 
@@ -40,6 +40,9 @@ class CacheStats:
     size_limit: int = 0
     directory: str | None = None
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))  # what a notebook shows
+
     def __str__(self) -> str:
         asked = self.hits + self.misses
         share = f" ({100 * self.hits / asked:.0f} %)" if asked else ""
@@ -47,6 +50,11 @@ class CacheStats:
             f"{self.hits} hits of {asked} calls{share}, ${self.saved.normalize():f} saved, "
             f"{self.entries} answers in {self.size / 1e6:.1f} of {self.size_limit / 1e6:.0f} MB at {self.directory}"
         )
+
+
+def tag_of(provider: str, model: str) -> str:
+    """The tag of a model's answers; a slash in its name is no step of its own."""
+    return f"{provider}/{model.replace('%', '%25').replace('/', '%2F')}"
 
 
 class Store(Protocol):
@@ -66,10 +74,21 @@ class Store(Protocol):
         """Whether there is a value whose time is over."""
 
     def evict(self, tag: str) -> int:
-        """Forgets all values of a tag and of those below it; how many."""
+        """Forgets all values of a tag and of those below it; how many.
+
+        Raises:
+            CacheError: they could not be forgotten.
+        """
 
     def clear(self) -> int:
-        """Forgets all values; how many."""
+        """Forgets all values; how many.
+
+        Raises:
+            CacheError: they could not be forgotten.
+        """
+
+    def fault(self) -> str | None:
+        """Why it can't be used now; None where it can."""
 
     def count(self, *, hits: int = 0, misses: int = 0, saved: Decimal = Decimal(0)) -> None:
         """Adds to what `stats` tells."""
@@ -85,6 +104,9 @@ class Store(Protocol):
 
     def lying(self, key: str) -> float | None:
         """Since when another process's answer has lain unread (`time.monotonic()`), so that waiting for it may never end."""
+
+    def stopped(self, key: str) -> bool:
+        """Whether the process that is asking has been stopped (by Ctrl-Z, a debugger), so that it won't come to an end."""
 
     def changed(self) -> bool:
         """Whether somebody else may have written since this thread asked last."""

@@ -98,8 +98,10 @@ def thaw(stored: Stored, parse_as: Any) -> ModelResponse:
         raise Unreadable("the stored answer is damaged")
     found.cached = True
     found._parse_as = parse_as
-    if found.cost is not None:
-        found.cost = Cost(saved=found.cost.total, price_source=found.cost.price_source, price_date=found.cost.price_date)
+    price = found.cost or Cost()  # a hit costs nothing, whether or not a price is known
+    found.cost = Cost(saved=price.total, price_source=price.price_source, price_date=price.price_date)
+    if not _is_as_asked(found):
+        raise Unreadable("the stored answer isn't what response_format asks for", older=True)
     return found
 
 
@@ -131,9 +133,15 @@ def not_storable(found: ModelResponse) -> str | None:
     for choice in found.choices:
         if choice.finish_reason not in _FINISHED:
             return f"finish_reason is {choice.finish_reason!r}"
-    if found._parse_as is not None and not found.choices[0].message.tool_calls:
-        try:
-            _ = found.parsed
-        except Exception:  # a class may have validators of its own, which may raise anything
-            return "the answer isn't what response_format asks for"
-    return None
+    return None if _is_as_asked(found) else "the answer isn't what response_format asks for"
+
+
+def _is_as_asked(found: ModelResponse) -> bool:
+    """Whether the caller's `response_format` can read it. A class of the same schema may have validators of its own."""
+    if found._parse_as is None or not found.choices or found.choices[0].message.tool_calls:
+        return True
+    try:
+        _ = found.parsed
+    except Exception:  # a validator may raise anything
+        return False
+    return True

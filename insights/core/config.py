@@ -21,6 +21,7 @@ _FALSE: Final = frozenset({"0", "false", "no", "off"})
 
 DEFAULT_TIMEOUT: Final = 600.0  # seconds; the default of OpenAI's and Anthropic's own SDKs
 DEFAULT_NUM_RETRIES: Final = 2  # the same two SDKs
+MOST: Final = 2.0**62  # of any setting that is a number; beyond, SQLite and the system's clocks give up
 DEFAULT_CACHE_SIZE: Final = 2**30  # bytes; diskcache's default too
 
 
@@ -114,7 +115,13 @@ class Settings:
                 given[name] = secret(value)
             except BadRequestError:
                 raise ConfigError(f"{name} must be a text, got {type(value).__name__}") from None
+        for name in ("env_file", "config_dir", "cache_dir"):
+            if not isinstance(given[name], str | os.PathLike | None):
+                raise ConfigError(f"{name} must be a path, got {type(given[name]).__name__}")
         object.__setattr__(self, "_given", {name: value for name, value in given.items() if value is not None})
+        for name in self._given:
+            if not name.isupper() and name not in ("env_file", "config_dir"):
+                getattr(self, name)  # what can't be is said here, not at the first call
 
     def __repr__(self) -> str:
         return "Settings(" + ", ".join(f"{name}={value!r}" for name, value in self._given.items()) + ")"
@@ -144,13 +151,13 @@ class Settings:
     def env_file(self) -> Path | None:
         """The `.env` file that was named, or None."""
         named = self._given.get("env_file") or os.environ.get("INSIGHTS_ENV_FILE", "").strip()
-        return Path(named).expanduser() if named else None
+        return _path(named, "env_file") if named else None
 
     @property
     def config_dir(self) -> Path | None:
         """The directory of the user's own configuration, or None."""
         named = self._given.get("config_dir") or self.variable("INSIGHTS_CONFIG_DIR")
-        return Path(named).expanduser() if named else None
+        return _path(named, "config_dir") if named else None
 
     @property
     def cache(self) -> bool | Literal["refresh", "only"]:
@@ -180,7 +187,7 @@ class Settings:
         """Where answers are cached."""
         named = self._given.get("cache_dir") or self.variable("INSIGHTS_CACHE_DIR")
         if named:
-            return Path(named).expanduser()
+            return _path(named, "cache_dir")
         from platformdirs import user_cache_path
 
         return user_cache_path("insights-llm", appauthor=False)
@@ -221,13 +228,17 @@ class Settings:
         return self._flag("breaker", default=True)
 
     def _flag(self, name: str, *, default: bool, also: str = "") -> bool:
-        if isinstance(self._given.get(name), bool | int):
+        if self._given.get(name) in (True, False):
             return bool(self._given[name])
         variable = f"INSIGHTS_{name.upper()}"
         text = str(self._given.get(name) or self.variable(variable) or "").lower()
         if text and text not in _TRUE | _FALSE:
             others = f", nor {also}" if also else ""
-            raise ConfigError(f"{variable}={text!r} is neither yes nor no{others}", hint=f"set {variable}=1 or {variable}=0")
+            given = f"{name}={self._given[name]!r}" if name in self._given else f"{variable}={text!r}"
+            raise ConfigError(
+                f"{given} is neither yes nor no{others}",
+                hint=f"Settings({name}=...) or {variable} takes 1, 0{', ' + also.replace(' or ', ', ') if also else ''}",
+            )
         return text in _TRUE if text else default
 
     def _number(self, name: str, default: float, *, above: float, whole: bool = False) -> float:
@@ -236,12 +247,19 @@ class Settings:
             return default
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = above
-        if not above < number < float("inf") or (whole and number % 1):
+        if not above < number <= MOST or (whole and number % 1):
             kind = "a whole number" if whole else "a number"
             raise ConfigError(f"{name}={value!r} is not {kind} above {above:g}", hint=f"correct {name} / {variable}")
         return number
+
+
+def _path(named: str | os.PathLike[str], name: str) -> Path:
+    try:
+        return Path(named).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{name}={str(named)!r}: {error}", hint="write the path in full") from None
 
 
 settings: Final = Settings()

@@ -2,6 +2,7 @@
 
     InsightsError
     ├── ConfigError                      a settings or YAML mistake; says file and line
+    ├── CacheError                       answers could not be forgotten as asked
     ├── CacheMissError                   cache="only" and nothing is stored
     ├── CassetteError                    a cassette can't be read, written or used
     │   └── CassetteMissingError         the request isn't in the cassette
@@ -79,6 +80,10 @@ class ConfigError(InsightsError):
         super().__init__(where + message, hint=hint)
         self.file = file
         self.line = line
+
+
+class CacheError(InsightsError):
+    """The cache could not do what it was asked for by name. A call never fails for this."""
 
 
 class CacheMissError(InsightsError):

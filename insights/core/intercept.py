@@ -58,6 +58,11 @@ def active() -> bool:
     return bool(_stack)
 
 
+def innermost() -> Interceptor | None:
+    """The cassette in use."""
+    return _stack[-1] if _stack else None
+
+
 def replaying() -> bool:
     """Whether every answer comes from a cassette, so that nothing is sent and no key is needed."""
     return bool(_stack) and not _stack[-1].recording

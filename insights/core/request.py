@@ -223,7 +223,11 @@ def _plain(value: Any, where: str) -> Any:
     Raises:
         BadRequestError: something with no JSON form, or NaN and infinities, which JSON doesn't have.
     """
-    if value is None or isinstance(value, (str, bool, int)):
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, int):
+        if value.bit_length() > 4096:  # Python itself refuses to write much longer ones
+            raise BadRequestError(f"{where} is a number of more than 1,200 digits")
         return value
     if isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):

@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from insights.cassettes.use import use_cassette
 from insights.client import Client
 from insights.core.config import Settings
 from insights.core.effects import Emit, Opened
-from insights.core.errors import BadRequestError, CacheMissError, InternalServerError, TruncatedStreamError
+from insights.core.errors import (
+    BadRequestError,
+    CacheError,
+    CacheMissError,
+    InternalServerError,
+    TruncatedStreamError,
+    UnsupportedParamsError,
+)
 
 from .conftest import OPENAI_KEY
 from .openai_wire import ROLE, answer, chunk, events, refusal
@@ -597,3 +605,162 @@ def test_two_requests_explained(client: Client) -> None:
     ]
     with pytest.raises(BadRequestError, match="the request has no 'messages'"):
         client.cache.explain(one, {"model": "gpt-4o"})
+
+
+# ---------------------------------------------------------------- what is not the same, and what costs no call
+
+
+def test_a_default_is_one_at_home_only(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it one at a host that the environment names."""
+    monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:9/v1")
+    ask(client, Script(ok(answer("none given"))))
+    given: list[dict[str, Any]] = [{"temperature": 1}, {"parallel_tool_calls": True}, {"service_tier": "auto"}]
+    for one in given:
+        assert not ask(client, Script(ok(answer())), **one).cached
+    assert ask(client, NOTHING, n=1, stop=[]).cached
+
+
+def test_a_url_that_no_request_may_go_to_has_no_answers(client: Client) -> None:
+    ask(client, Script(ok(answer())))
+    for url in ("https://api.openai.com/v1?a=b", "https://user:pw@api.openai.com/v1", "https://api.openai.com/v1#x"):
+        with pytest.raises(BadRequestError, match="api_base"):
+            ask(client, NOTHING, api_base=url)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"Cookie": "route=a"}, {"Cookie": "route=b"}),
+        ({"X-A": "1", "x-a": "2"}, {"X-A": "0", "x-a": "2"}),
+    ],
+)
+def test_headers_that_differ(client: Client, one: dict[str, str], other: dict[str, str]) -> None:
+    ask(client, Script(ok(answer("one"))), extra_headers=one)
+    assert ask(client, Script(ok(answer("other"))), extra_headers=other).text == "other"
+
+
+def test_an_answers_message_is_the_same_however_it_came(client: Client) -> None:
+    """What is taken off before a message is sent makes no other request."""
+    plain = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    ask(client, Script(ok(answer())), messages=plain)
+    full = [plain[0], {**plain[1], "annotations": [], "refusal": None}, plain[2]]
+    assert ask(client, NOTHING, messages=full).cached
+
+
+def test_a_class_that_can_not_read_a_stored_answer_asks_anew(client: Client) -> None:
+    class Strict(City):
+        model_config = ConfigDict(title="City")
+
+        @field_validator("name")
+        @classmethod
+        def large(cls, name: str) -> str:
+            assert len(name) > 4
+            return name
+
+    assert (
+        client.cache.explain(
+            {"model": "openai/test-model", "messages": "Hi", "response_format": City},
+            {"model": "openai/test-model", "messages": "Hi", "response_format": Strict},
+        )
+        == []
+    )
+    ask(client, Script(ok(answer('{"name": "Rome"}'))), response_format=City)
+    found = ask(client, Script(ok(answer('{"name": "Tokyo"}'))), response_format=Strict)
+    assert found.parsed.name == "Tokyo"
+    assert ask(client, NOTHING, response_format=Strict).parsed.name == "Tokyo"
+
+
+def test_a_hit_of_unknown_price_costs_nothing(client: Client) -> None:
+    assert ask(client, Script(ok(answer())), "openai/other-model").cost is None
+    found = ask(client, NOTHING, "openai/other-model")
+    assert found.cost is not None
+    assert (found.cost.total, found.cost_saved) == (Decimal(0), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{"extra_headers": {"Authorization": "Bearer key-of-a-header"}}, {"extra_headers": {"X-My-Token": "key-of-a-header"}}],
+)
+def test_an_answer_that_holds_a_key_of_a_header_is_not_stored(client: Client, own_cache_dir: Path, where: Any) -> None:
+    found = ask(client, Script(ok(answer("you said key-of-a-header"))), **where)
+    assert found.trace.notes == ["not cached: the answer repeats the API key"]
+    assert rows(own_cache_dir) == []
+
+
+def test_a_model_whose_name_goes_on_is_another_one(client: Client) -> None:
+    for model in ("openai/a", "openai/a/b"):
+        ask(client, Script(ok(answer())), model)
+    assert client.cache.evict(model="openai/a") == 1
+    assert ask(client, NOTHING, "openai/a/b").cached
+
+
+def test_a_dict_does_not_override_what_the_settings_say_of_asking(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INSIGHTS_CACHE", "only")
+    with pytest.raises(CacheMissError):
+        ask(client, NOTHING, cache={"namespace": "a"})
+    monkeypatch.setenv("INSIGHTS_CACHE", "0")
+    assert ask(client, Script(ok(answer())), cache={"ttl": 5}).trace.cache.startswith("off")
+
+
+def test_two_clients_of_one_directory_have_one_limit(client: Client, config_dir: Path, own_cache_dir: Path) -> None:
+    ask(client, Script(ok(answer())))
+    small = Client(
+        Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=own_cache_dir, cache_size_limit=200_000)
+    )
+    for number in range(12):
+        ask(small, Script(ok(answer("x" * 50_000))), messages=str(number))
+    assert small.cache.stats().size < 400_000
+    assert small.cache.stats().size_limit == 200_000
+    too_large = ask(small, Script(ok(answer("x" * 300_000))), messages="large")
+    assert too_large.trace.notes == ["not cached: it could not be stored"]
+
+
+def test_one_directory_under_two_names(config_dir: Path, own_cache_dir: Path) -> None:
+    own_cache_dir.mkdir()
+    link = own_cache_dir.parent / "link"
+    link.symlink_to(own_cache_dir)
+    one, other = (
+        Client(Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=directory))
+        for directory in (own_cache_dir, link)
+    )
+    assert planned(one, NOTHING).cache is planned(other, NOTHING).cache
+
+
+def test_a_cache_that_can_not_be_used_is_said_in_the_trace(config_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("not a directory")
+    broken = Client(Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=tmp_path / "a-file"))
+    with pytest.warns(RuntimeWarning, match="without its cache"):
+        ask(broken, Script(ok(answer())))
+    assert ask(broken, Script(ok(answer()))).trace.cache.startswith("off: the cache can't be used: ")
+    with pytest.raises(CacheError, match="the cache can't be used"):
+        broken.cache.clear()
+
+
+@pytest.mark.parametrize("wrong", ["x", None, [("model", "gpt-4o")]])
+def test_what_is_no_request(client: Client, wrong: Any) -> None:
+    with pytest.raises(BadRequestError, match="a request is a dict"):
+        client.cache.explain(wrong, wrong)
+
+
+def test_a_misspelt_parameter_is_told_by_explain(client: Client) -> None:
+    one = {"model": "openai/gpt-4o", "messages": "Hi"}
+    with pytest.raises(UnsupportedParamsError, match="temprature"):
+        client.cache.explain(one, {**one, "temprature": 1})
+
+
+def test_a_number_that_can_not_be_written(client: Client) -> None:
+    with pytest.raises(BadRequestError, match="seed is a number of more than"):
+        ask(client, NOTHING, seed=10**5000)
+
+
+def test_what_a_cassette_answers_stays_inside(client: Client, tmp_path: Path) -> None:
+    recorded = Path(__file__).parents[2] / "cassettes" / "openai" / "demo_answer.yaml"
+    question: dict[str, Any] = {"messages": "Why is the sky blue?", "max_tokens": 200}
+    with use_cassette(recorded):
+        first = client.completion("openai/gpt-4o-mini", **question, cache=True)
+        assert client.completion("openai/gpt-4o-mini", **question, cache=True).cached
+    assert not first.cached
+    with pytest.raises(CacheMissError):
+        ask(client, NOTHING, "openai/gpt-4o-mini", **question, cache="only")
+    with use_cassette(recorded):
+        assert not client.completion("openai/gpt-4o-mini", **question, cache=True).cached

@@ -55,7 +55,7 @@ class LiteLLMChatModel(Wire):
             MissingKeyError: no key, and no cassette that would answer without.
             BadRequestError: a base no request may go to.
         """
-        check_names(request.params, self.native_params, self.provider, (*OPTIONS, *self.options))
+        self.check_names(request)
         return endpoint(
             self.config,
             self._settings,
@@ -63,6 +63,14 @@ class LiteLLMChatModel(Wire):
             api_key=self._api_key,
             required=self.key_required and not intercept.replaying(),
         )
+
+    def check_names(self, request: ChatRequest) -> None:
+        """Refuses misspelt parameters.
+
+        Raises:
+            UnsupportedParamsError: naming the nearest right one.
+        """
+        check_names(request.params, self.native_params, self.provider, (*OPTIONS, *self.options))
 
     def prepare(self, request: ChatRequest, where: Endpoint, drop_params: bool = False) -> Prepared:
         """The HTTP request; no I/O. litellm must be loaded.

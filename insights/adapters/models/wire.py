@@ -141,6 +141,12 @@ class Wire(BaseChatModel):
         """Whether the call goes to the provider's own host, and not to somebody's that speaks the same format."""
         return self._api_base is None or owns(self.config, urlsplit(self._api_base).hostname or "")
 
+    @property
+    def at_home(self) -> bool:
+        """Whether the call goes to the provider itself, by the shipped files: a host that the environment or the user's own
+        files name may take other defaults."""
+        return not self.config.own_base and owns(self.config, urlsplit(self.base).hostname or "")
+
     # ------------------------------------------------------------ what a provider's file may say otherwise
 
     @property

@@ -135,7 +135,12 @@ def test_the_environment_says(monkeypatch: pytest.MonkeyPatch, text: str, meant:
     assert said() == meant
     assert said(True) == ON
     assert said("only") == ONLY
-    assert said({"ttl": 5}) == Control(ttl=5), "a call that says how has said that it is on"
+    how_long = said({"ttl": 5})
+    assert (how_long.on, how_long.read, how_long.only) == (meant.on, meant.read, meant.only), (
+        "it says nothing of whether to ask"
+    )
+    assert how_long.ttl == 5
+    assert said({"ttl": 5, "mode": True}).on
     assert said(False) == OFF
 
 

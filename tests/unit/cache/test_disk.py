@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from insights.cache import disk as disk_module
 from insights.cache import faults
 from insights.cache.disk import DATABASE, FILES, LOCKS, DiskStore
 from insights.cache.rows import ForeignRow, bytes_disk
+from insights.core.errors import CacheError
 
 from .tools import DIRECTORY, hold_once, one_warning, silence, value
 
@@ -426,16 +428,21 @@ store.close()
 
 def test_another_process_writes_for_too_long(store: DiskStore, inner: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk_module, "BUSY", 0.01)
+    clock = [time.monotonic()]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0] + time.perf_counter())
     store.set("a", b"x")
     with contextlib.closing(sqlite3.connect(inner / DATABASE, isolation_level=None)) as other:
         other.execute("begin immediate")
         with one_warning("could not use its cache: .*it was locked for more than"):
             assert not store.set("b", b"x")
             assert not store.set("b", b"x")
-            assert store.evict("t") == 0
+            with pytest.raises(CacheError, match=r"could not be forgotten: .*it was locked for more than"):
+                store.evict("t")
             assert value(store, "a") == b"x", "reading waits for nobody"
         other.execute("rollback")
     with silence():
+        assert not store.set("b", b"x"), "the next ones don't wait again"
+        clock[0] += disk_module.REST
         assert works(store)
 
 

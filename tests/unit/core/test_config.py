@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,23 @@ def test_the_cache_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_the_cache_can_not_be(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"{name}={value!r} is not a"):
         getattr(Settings(**{name: value}), name)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"cache_dir": 5}, "cache_dir must be a path, got int"),
+        ({"cache_dir": ["x"]}, "cache_dir must be a path, got list"),
+        ({"cache_dir": "~no-such-user-of-this-machine/x"}, "cache_dir='~no-such-user"),
+        ({"cache_ttl": 10**400}, "is not a number above 0"),
+        ({"cache_size_limit": 10**30}, "is not a whole number"),
+        ({"cache": "nonsense"}, "cache='nonsense' is neither yes nor no, nor refresh or only"),
+        ({"cache": 2}, "cache=2 is neither yes nor no"),
+    ],
+)
+def test_what_can_not_be_is_said_at_once(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        Settings(**given)
 
 
 def test_the_home_directory_is_written_short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
