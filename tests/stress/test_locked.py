@@ -67,18 +67,11 @@ def test_a_locked_database_costs_no_call(upstream: Upstream, own_cache_dir: Path
         if not already_open:
             client.close()
         with locked(own_cache_dir), pytest.warns(RuntimeWarning, match="it was locked for more than") as caught:
-
-            async def four() -> list[str]:
-                calls = [client.acompletion(messages="the same", **upstream.given(timeout=1)) for _ in range(4)]
-                return [found.text for found in await asyncio.gather(*calls)]
-
-            texts = asyncio.run(four())
-            more = [client.completion(messages=f"{number}", **upstream.given(timeout=1)).text for number in range(5)]
+            texts = nine_calls(client, upstream)
         assert len(caught) == 1
-    assert upstream.count == 1 + (1 if already_open else len(set(texts))) + len(more)
-    tell(
-        f"a database that is {'open' if already_open else 'not yet open'} and locked: {4 + len(more)} calls answered, 1 warning"
-    )
+    assert upstream.count == 1 + len(set(texts))
+    assert not already_open or len(set(texts)) == 6, "the four that are the same share one answer"
+    tell(f"a database that is locked, {'open' if already_open else 'and not yet open'}: 9 calls answered, 1 warning")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says who holds a lock, and whether it is stopped")
