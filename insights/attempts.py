@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Final
 
 from insights.adapters.models import transport
@@ -34,10 +35,9 @@ def ask(state: State, candidate: Candidate, model: LiteLLMChatModel, where: Endp
         yield Blocking(transport.load)
         state.started += plan.clock() - begun
     breaker = plan.breakers.of(model.provider, model.upstream, where.base) if plan.breakers else None
-    number = 0
-    while True:
-        number += 1
-        _enter(state, model, breaker)
+    for number in itertools.count(1):
+        who = object()
+        _enter(state, model, breaker, who)
         attempt = state.begin(model)
         attempt.breaker = "closed" if breaker is None else breaker.health.state
         attempt.deployment = None if candidate.deployment is None else candidate.deployment.number
@@ -48,7 +48,7 @@ def ask(state: State, candidate: Candidate, model: LiteLLMChatModel, where: Endp
             attempt.duration = plan.clock() - begun
             attempt.error, attempt.message = type(error).__name__, error.message
             state.errors.append(error)
-            may_retry = _tell(state, model, where, breaker, error, attempt.duration)
+            may_retry = _tell(state, model, where, breaker, who, error, attempt.duration)
             may_retry = _tell_spread(plan, candidate, model, error) and may_retry
             wait = None
             if isinstance(error, APIError):
@@ -60,30 +60,30 @@ def ask(state: State, candidate: Candidate, model: LiteLLMChatModel, where: Endp
                 raise
         except BaseException:
             if breaker is not None:
-                breaker.leave()  # given up: that says nothing of the provider
+                breaker.leave(who)  # given up: that says nothing of the provider
             attempt.duration, attempt.decision = plan.clock() - begun, "cancelled"
             raise
         else:
             attempt.duration = plan.clock() - begun
-            attempt.status_code, attempt.decision = 200, "answer"
             if breaker is not None:
-                breaker.succeed()
+                breaker.succeed(who)
             plan.budgets.of(model.provider, where.base).succeed()
             _tell_spread(plan, candidate, model, None)
             _finish(found, model, request)
-            attempt.cost = found.cost
+            attempt.status_code, attempt.decision, attempt.cost = 200, "answer", found.cost
             state.trace.notes.extend(found.trace.notes)
             found.trace = state.trace
             return found
         attempt.waited = wait
         yield Sleep(wait)
+    raise AssertionError("there is no last number")
 
 
-def _enter(state: State, model: LiteLLMChatModel, breaker: Breaker | None) -> None:
+def _enter(state: State, model: LiteLLMChatModel, breaker: Breaker | None, who: object) -> None:
     """Raises:
     CircuitOpenError: the provider has been failing, and isn't asked for now.
     """
-    left = None if breaker is None else breaker.enter()
+    left = None if breaker is None else breaker.enter(who)
     if left is not None:
         error = CircuitOpenError(
             f"most of its last attempts failed, so it isn't asked for {left:.0f} more seconds",
@@ -97,20 +97,26 @@ def _enter(state: State, model: LiteLLMChatModel, breaker: Breaker | None) -> No
 
 
 def _tell(
-    state: State, model: LiteLLMChatModel, where: Endpoint, breaker: Breaker | None, error: InsightsError, duration: float
+    state: State,
+    model: LiteLLMChatModel,
+    where: Endpoint,
+    breaker: Breaker | None,
+    who: object,
+    error: InsightsError,
+    duration: float,
 ) -> bool:
     """Tells breaker and budget of a failure; whether they allow another attempt."""
     if not isinstance(error, APIError):
         if breaker is not None:
-            breaker.leave()
+            breaker.leave(who)
         return False
     if breaker is not None:
         if is_trouble(error, duration):
-            breaker.fail()
+            breaker.fail(who)
         elif error.status_code is not None:
-            breaker.succeed()
+            breaker.succeed(who)
         else:
-            breaker.leave()
+            breaker.leave(who)
         if breaker.health.state != "closed":
             return False
     if not error.retryable:

@@ -91,11 +91,13 @@ def _next(state: State, queue: list[Candidate]) -> FlowGenerator[ModelResponse]:
     result: RaceResult = yield Race(flows, state.plan.hedge_after)
     if result.started > 1:
         queue.pop(0)
-    for error in result.errors:
-        if not isinstance(error, InsightsError) or (result.winner is None and error is result.errors[-1]):
-            raise error
-        state.failures.append(error)
-    assert result.winner is not None
+    if result.winner is None:
+        # What the caller has to mend counts more than what another model might.
+        mend = [e for e in result.errors if not (isinstance(e, APIError) and state.plan.fallbacks.moves_on(e))]
+        decisive = (mend or result.errors)[-1]
+        state.failures.extend(e for e in result.errors if isinstance(e, InsightsError) and e is not decisive)
+        raise decisive
+    state.failures.extend(error for error in result.errors if isinstance(error, InsightsError))
     if result.started > 1:
         state.trace.notes.append(f"hedged: of {' and '.join(state.tried)} {state.tried[result.winner]} was the first")
     return (yield from _gone_on(flows[result.winner], result.news))
@@ -103,15 +105,13 @@ def _next(state: State, queue: list[Candidate]) -> FlowGenerator[ModelResponse]:
 
 def _gone_on(flow: Flow[ModelResponse], news: Effect | None) -> FlowGenerator[ModelResponse]:
     """The rest of a flow that has been begun elsewhere."""
-    effect = news
-    if news is not None:
-        yield Opened()
-    while effect is not None:
+    told: list[Effect] = [] if news is None else [Opened(), news]
+    while (effect := told.pop(0) if told else flow.advance()) is not None:
         try:
             flow.succeed((yield effect))
         except BaseException as error:
+            told.clear()
             flow.fail(error)
-        effect = flow.advance()
     assert flow.result is not None
     return flow.result
 
@@ -120,7 +120,7 @@ def _following(state: State, error: InsightsError, queue: list[Candidate]) -> li
     """Who is asked after this error: the rest of the chain, a list of its own for the kind of error, or nobody."""
     if state.committed or state.left <= 0:
         return []
-    skipped = bool(state.trace.attempts) and state.trace.attempts[-1].decision == "skip"
+    skipped = state.skipped
     if isinstance(error, ContextWindowExceededError | ContentPolicyViolationError):
         fallbacks = state.plan.fallbacks
         others = [state.plan.add(name) for name in fallbacks.because_of(error) if name not in state.tried]
@@ -150,6 +150,7 @@ def _candidate(state: State, candidate: Candidate, *, more: bool) -> FlowGenerat
     """
     plan = state.plan
     state.tried.append(candidate.name)
+    state.skipped = False
     model = candidate.make()
     request = candidate.request
     if plan.cache is None:

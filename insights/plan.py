@@ -68,6 +68,8 @@ class State:
     errors: list[InsightsError] = field(default_factory=list)
     """Every attempt's own error."""
     tried: list[str] = field(default_factory=list)
+    skipped: bool = False
+    """Whether the last candidate wasn't asked at all."""
     committed: bool = False
     """Whether the caller has seen content of a stream: from then on nobody else may answer."""
 
@@ -94,3 +96,4 @@ class State:
         attempt = self.begin(model)
         attempt.decision, attempt.error, attempt.message = "skip", type(error).__name__, error.message
         self.errors.append(error)
+        self.skipped = True

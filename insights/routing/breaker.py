@@ -60,32 +60,40 @@ class Breaker:
         self._opened: float | None = None
         self._cool_down = COOL_DOWN
         self._probing = False
+        self._prober: object = None
 
-    def enter(self) -> float | None:
-        """Asks for leave. None: granted, and `leave` or `succeed` or `fail` must follow; else seconds until it may be."""
+    def enter(self, who: object = None) -> float | None:
+        """Asks for leave. None: granted, and `leave` or `succeed` or `fail` must follow; else seconds until it may be.
+
+        Args:
+            who: the attempt that asks; the same for what follows. Only the one that sees whether the provider is back decides.
+        """
         with self._mutex:
             if self._opened is None:
                 return None
             left = self._opened + self._cool_down - self._clock()
             if left > 0 or self._probing:
                 return max(left, 0.0)
-            self._probing = True
+            self._probing, self._prober = True, who
             return None
 
-    def succeed(self) -> None:
+    def _is_probe(self, who: object) -> bool:
+        return self._probing and self._prober is who
+
+    def succeed(self, who: object = None) -> None:
         """The provider answered, be it with a refusal."""
         with self._mutex:
             self._outcomes.append((self._clock(), True))
-            if self._probing:
+            if self._is_probe(who):
                 self._outcomes.clear()
                 self._opened, self._probing, self._cool_down = None, False, COOL_DOWN
 
-    def fail(self) -> None:
+    def fail(self, who: object = None) -> None:
         """The provider is in trouble."""
         with self._mutex:
             now = self._clock()
             self._outcomes.append((now, False))
-            if self._probing:
+            if self._is_probe(who):
                 self._probing, self._opened = False, now
                 self._cool_down = min(2 * self._cool_down, LONGEST)
             elif self._opened is None:
@@ -93,10 +101,11 @@ class Breaker:
                 if attempts >= VOLUME and failures >= RATE * attempts:
                     self._opened = now
 
-    def leave(self) -> None:
+    def leave(self, who: object = None) -> None:
         """The attempt came to nothing that would say anything of the provider: it was given up, or not sent."""
         with self._mutex:
-            self._probing = False
+            if self._is_probe(who):
+                self._probing = False
 
     def _counted(self, now: float) -> tuple[int, int]:
         recent = [good for moment, good in self._outcomes if now - moment <= WINDOW]

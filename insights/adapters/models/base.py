@@ -34,6 +34,7 @@ from insights.core.effects import (
     adrive,
 )
 from insights.core.errors import APIError, APIResponseValidationError
+from insights.core.redact import redact
 from insights.core.request import PLACE_OPTIONS, PLAN_OPTIONS, ChatRequest, build_request, check_names
 from insights.core.types import Chunk, ModelResponse
 
@@ -93,7 +94,7 @@ class LiteLLMChatModel(Wire):
         try:
             data = json.loads(answer.content)
         except (ValueError, RecursionError):
-            start = answer.content[:60].decode("utf-8", "replace")
+            start = redact(answer.content[:4000].decode("utf-8", "replace"), where.key)[:60]
             raise APIResponseValidationError(
                 f"the answer is not JSON: {start!r}",
                 provider=self.provider,

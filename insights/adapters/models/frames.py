@@ -31,9 +31,10 @@ def _event(text: bytes) -> Event:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise APIResponseValidationError(f"a stream event is not JSON: {text[:80]!r}") from None
+        # Not quoted: a proxy's page may repeat the request with its key, and here nobody knows the key.
+        raise APIResponseValidationError(f"a stream event of {len(text)} bytes is not JSON") from None
     if not isinstance(data, dict):
-        raise APIResponseValidationError(f"a stream event is not a JSON object: {text[:80]!r}")
+        raise APIResponseValidationError(f"a stream event of {len(text)} bytes is not a JSON object")
     return data
 
 

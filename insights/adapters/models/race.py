@@ -23,7 +23,9 @@ from insights.core.effects import (
     RaceResult,
     Sleep,
     StreamClosed,
+    aclose,
     adrive,
+    close,
 )
 
 PATIENCE: Final = 0.1  # seconds; one that can't be stopped (it is importing litellm) is left to itself
@@ -65,6 +67,8 @@ def race(effect: Race, performer: Performer) -> RaceResult:
             cancels[index]()
         for index in losers:
             threads[index].join(PATIENCE)  # it ends as soon as its socket is shut; what it came to is in the trace then
+            if not threads[index].is_alive():
+                close(effect.flows[index], performer)  # it may have had its say, just too late
 
 
 def _to_content(flow: Flow[Any], performer: Performer, cancel: Cancel) -> Effect | None:
@@ -109,10 +113,12 @@ async def arace(effect: Race, performer: AsyncPerformer) -> RaceResult:
                 if _ends(result, len(tasks), index, None if error else tasks[index].result(), error):
                     return result
     finally:
-        losers = [task for index, task in enumerate(tasks) if index != result.winner]
-        for task in losers:
-            task.cancel()
-        await asyncio.gather(*losers, return_exceptions=True)
+        losers = [index for index in range(len(tasks)) if index != result.winner]
+        for index in losers:
+            tasks[index].cancel()
+        await asyncio.gather(*(tasks[index] for index in losers), return_exceptions=True)
+        for index in losers:
+            await aclose(effect.flows[index], performer)  # it may have had its say, just too late
 
 
 async def _ato_content(flow: Flow[Any], performer: AsyncPerformer) -> Effect | None:

@@ -1,0 +1,60 @@
+"""A child that asks what it is told and is interrupted while it waits; it says what that left behind.
+
+Each line on stdin: `{"port": ..., "given": {...}}`, the arguments of a call. Before the call it says `asking`, after a first
+chunk `waiting`; after the interrupt, what there is to be found.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests import network_guard
+
+
+def main() -> None:
+    """One call for each line."""
+    network_guard.install()
+    import insights
+    from insights.adapters.models import transport
+    from tests.faults.leftovers import held, sockets_to, soon, threads
+
+    def all_free(ports: list[int]) -> bool:
+        return not any(sockets_to(port) for port in ports)
+
+    transport.load()
+    client = insights.Client(cache_dir=Path(sys.argv[1]))
+    print(json.dumps("ready"))
+    for line in sys.stdin:
+        order = json.loads(line)
+        given: dict[str, Any] = order["given"]
+        ended, stopped = "answered", 0.0
+        print(json.dumps("asking"))
+        try:
+            found: Any = client.completion(**given)
+            if given.get("stream"):
+                with found:  # the interrupt may come between two chunks, when the stream is the caller's to close
+                    for _ in found:
+                        print(json.dumps("waiting"))
+        except KeyboardInterrupt as error:
+            stopped = time.monotonic()
+            ended = type(error).__name__
+        except insights.InsightsError as error:
+            ended = type(error).__name__
+        said = {
+            "ended": ended,
+            "stopped": stopped,
+            "sockets": not soon(partial(all_free, order["ports"])),
+            "held": held(client),
+            "hedges": not soon(lambda: "insights-hedge" not in threads()),
+            "entries": client.cache.stats().entries,
+        }
+        print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main()
