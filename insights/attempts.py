@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Final
 
 from insights.adapters.models import transport
@@ -35,7 +34,9 @@ def ask(state: State, candidate: Candidate, model: LiteLLMChatModel, where: Endp
         yield Blocking(transport.load)
         state.started += plan.clock() - begun
     breaker = plan.breakers.of(model.provider, model.upstream, where.base) if plan.breakers else None
-    for number in itertools.count(1):
+    number = 0
+    while True:
+        number += 1
         who = object()
         _enter(state, model, breaker, who)
         attempt = state.begin(model)
@@ -76,12 +77,13 @@ def ask(state: State, candidate: Candidate, model: LiteLLMChatModel, where: Endp
             return found
         attempt.waited = wait
         yield Sleep(wait)
-    raise AssertionError("there is no last number")
 
 
 def _enter(state: State, model: LiteLLMChatModel, breaker: Breaker | None, who: object) -> None:
-    """Raises:
-    CircuitOpenError: the provider has been failing, and isn't asked for now.
+    """Asks the breaker for leave.
+
+    Raises:
+        CircuitOpenError: the provider has been failing, and isn't asked for now.
     """
     left = None if breaker is None else breaker.enter(who)
     if left is not None:
