@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from insights.adapters.models import transport
 from insights.catalog.pricing import price_of
 from insights.core.effects import Blocking, Emit, FlowGenerator, Sleep
-from insights.core.errors import APIError, CircuitOpenError, EmptyResponseError, InsightsError, RateLimitError, Timeout
+from insights.core.errors import (
+    APIError,
+    CircuitOpenError,
+    ContentPolicyViolationError,
+    EmptyResponseError,
+    InsightsError,
+    RateLimitError,
+    Timeout,
+)
 from insights.core.request import ChatRequest
 from insights.plan import Candidate, Plan, State
 from insights.routing.breaker import Breaker, is_trouble
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from insights.adapters.models.base import LiteLLMChatModel
     from insights.adapters.models.egress import Endpoint
     from insights.core.types import Attempt, ModelResponse
@@ -27,24 +38,24 @@ def ask(state: State, candidate: Candidate, model: LiteLLMChatModel, where: Endp
     Raises:
         InsightsError: the last attempt's.
     """
-    plan, request = state.plan, candidate.request
+    plan = state.plan
     if not transport.loaded():
         # Once in a process, seconds: litellm's import is nothing that a provider should be blamed for.
         begun = plan.clock()
         yield Blocking(transport.load)
         state.started += plan.clock() - begun
-    breaker = plan.breakers.of(model.provider, model.upstream, where.base) if plan.breakers else None
+    elsewhere = "" if model.at_home else where.base
+    breaker = plan.breakers.of(model.provider, model.upstream, elsewhere) if plan.breakers else None
     number = 0
     while True:
         number += 1
         who = object()
         _enter(state, model, breaker, who)
-        attempt = state.begin(model)
-        attempt.breaker = "closed" if breaker is None else breaker.health.state
-        attempt.deployment = None if candidate.deployment is None else candidate.deployment.number
+        attempt = _begin(state, candidate, model, breaker)
         begun = plan.clock()
         try:
-            found = yield from _attempt(state, model, request, where, attempt)
+            told = partial(breaker.succeed, who) if breaker is not None else None
+            found = yield from _attempt(state, model, candidate.request, where, attempt, told)
         except InsightsError as error:
             attempt.duration = plan.clock() - begun
             attempt.error, attempt.message = type(error).__name__, error.message
@@ -70,13 +81,20 @@ def ask(state: State, candidate: Candidate, model: LiteLLMChatModel, where: Endp
                 breaker.succeed(who)
             plan.budgets.of(model.provider, where.base).succeed()
             _tell_spread(plan, candidate, model, None)
-            _finish(found, model, request)
+            _finish(found, model, candidate.request)
             attempt.status_code, attempt.decision, attempt.cost = 200, "answer", found.cost
             state.trace.notes.extend(found.trace.notes)
             found.trace = state.trace
             return found
         attempt.waited = wait
         yield Sleep(wait)
+
+
+def _begin(state: State, candidate: Candidate, model: LiteLLMChatModel, breaker: Breaker | None) -> Attempt:
+    attempt = state.begin(model)
+    attempt.breaker = "closed" if breaker is None else breaker.health.state
+    attempt.deployment = None if candidate.deployment is None else candidate.deployment.number
+    return attempt
 
 
 def _enter(state: State, model: LiteLLMChatModel, breaker: Breaker | None, who: object) -> None:
@@ -87,8 +105,9 @@ def _enter(state: State, model: LiteLLMChatModel, breaker: Breaker | None, who: 
     """
     left = None if breaker is None else breaker.enter(who)
     if left is not None:
+        how_long = f"for {left:.0f} more seconds" if left else "while another call sees whether it is back"
         error = CircuitOpenError(
-            f"most of its last attempts failed, so it isn't asked for {left:.0f} more seconds",
+            f"most of its last attempts failed, so it isn't asked {how_long}",
             provider=model.provider,
             model=model.upstream,
             retry_after=left,
@@ -113,7 +132,9 @@ def _tell(
             breaker.leave(who)
         return False
     if breaker is not None:
-        if is_trouble(error, duration):
+        if isinstance(error, Timeout) and state.committed:
+            breaker.leave(who)  # the time may have gone where the stream was read
+        elif is_trouble(error, duration):
             breaker.fail(who)
         elif error.status_code is not None:
             breaker.succeed(who)
@@ -141,7 +162,12 @@ def _tell_spread(plan: Plan, candidate: Candidate, model: LiteLLMChatModel, erro
 
 
 def _attempt(
-    state: State, model: LiteLLMChatModel, request: ChatRequest, where: Endpoint, attempt: Attempt
+    state: State,
+    model: LiteLLMChatModel,
+    request: ChatRequest,
+    where: Endpoint,
+    attempt: Attempt,
+    on_content: Callable[[], None] | None,
 ) -> FlowGenerator[ModelResponse]:
     from insights.adapters.models.decoder import Progress
 
@@ -153,8 +179,10 @@ def _attempt(
     if not request.stream:
         found = yield from model.attempt(request, where, until=until, drop_params=plan.drop_params)
         judge(found)
+        _let_others_answer(state, model, found)
         return found
-    progress = Progress()
+    # A stream that has begun says that the provider is back; its reader may take its time.
+    progress = Progress() if on_content is None else Progress(on_content=on_content)
     try:
         found = yield from model.attempt_stream(
             request,
@@ -171,6 +199,19 @@ def _attempt(
     for chunk in progress.held:
         yield Emit(chunk)
     return found
+
+
+def _let_others_answer(state: State, model: LiteLLMChatModel, found: ModelResponse) -> None:
+    """Where others are named for refused content, an answer with nothing in it but the refusal is one.
+
+    Raises:
+        ContentPolicyViolationError: so that they are asked.
+    """
+    filtered = all(choice.finish_reason == "content_filter" and not choice.message.content for choice in found.choices)
+    if filtered and state.plan.fallbacks.content_policy and len(state.tried) == 1:
+        raise ContentPolicyViolationError(
+            "the provider filtered the whole answer", provider=model.provider, model=model.upstream, status_code=200
+        )
 
 
 def judge(found: ModelResponse) -> None:

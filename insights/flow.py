@@ -72,7 +72,7 @@ def call(plan: Plan) -> FlowGenerator[ModelResponse]:
                 if not isinstance(error, RateLimitError):  # it isn't the key's fault
                     queue = [each for each in queue if each.deployment is None or each.deployment.elsewhere]
                 if not queue:
-                    final = _final(state)
+                    final = _final(state, len(plan.candidates))
                     raise final from final.__cause__
                 if state.trace.attempts and state.trace.attempts[-1].decision == "stop":
                     state.trace.attempts[-1].decision = "next"
@@ -87,10 +87,14 @@ def _next(state: State, queue: list[Candidate]) -> FlowGenerator[ModelResponse]:
     first = queue.pop(0)
     if state.plan.hedge_after is None or state.tried or not queue:
         return (yield from _candidate(state, first, more=bool(queue)))
-    flows = tuple(Flow(_candidate(state, each, more=True)) for each in (first, queue[0]))
+    # Another key of the same host would only be late too.
+    second = next((each for each in queue if each.deployment is None or each.deployment.elsewhere), queue[0])
+    flows = tuple(Flow(_candidate(state, each, more=True)) for each in (first, second))
     result: RaceResult = yield Race(flows, state.plan.hedge_after)
     if result.started > 1:
-        queue.pop(0)
+        queue.remove(second)
+    known = [id(error) for error in state.errors]
+    state.errors.extend(e for e in result.errors if isinstance(e, InsightsError) and id(e) not in known)
     if result.winner is None:
         # What the caller has to mend counts more than what another model might.
         mend = [e for e in result.errors if not (isinstance(e, APIError) and state.plan.fallbacks.moves_on(e))]
@@ -120,26 +124,37 @@ def _following(state: State, error: InsightsError, queue: list[Candidate]) -> li
     """Who is asked after this error: the rest of the chain, a list of its own for the kind of error, or nobody."""
     if state.committed or state.left <= 0:
         return []
-    skipped = state.skipped
+    skipped = any(error is skip for skip in state.skips)
     if isinstance(error, ContextWindowExceededError | ContentPolicyViolationError):
         fallbacks = state.plan.fallbacks
-        others = [state.plan.add(name) for name in fallbacks.because_of(error) if name not in state.tried]
-        if others or not (skipped or fallbacks.moves_on(error)):
-            return others
+        listed = fallbacks.because_of(error)
+        others = [one for one in listed if not any(one is known for known in state.listed)]
+        others = [(name, own) for name, own in others if own or name not in state.tried]
+        if others:
+            state.listed.extend(listed)
+            return [state.plan.add(name, own) for name, own in others]
+        if not (listed or skipped or fallbacks.moves_on(error)):
+            return []
+        if listed and not skipped:
+            return queue if state.listed else []  # the rest of the list, where one is being gone through
     if skipped or isinstance(error, CacheMissError) or (isinstance(error, APIError) and state.plan.fallbacks.moves_on(error)):
         return queue
     # A stand-in that can't serve the request, or isn't set up, is passed over; the model asked for is the caller's to mend.
     return queue if isinstance(error, ConfigError | UnsupportedParamsError) and len(state.failures) > 1 else []
 
 
-def _final(state: State) -> InsightsError:
+def _final(state: State, named: int) -> InsightsError:
     """The one error, or all of them. Words already shown are followed by what stopped them, not by older failures."""
     last = state.failures[-1]
     if len(state.failures) == 1 or state.committed:
         return last
     if all(isinstance(error, CacheMissError) for error in state.failures):
         return CacheMissError("no answer of any of these models is stored: " + ", ".join(state.tried), hint=last.hint)
-    return AllModelsFailedError(f"all {len(state.failures)} models failed", state.errors)
+    failed = len(state.failures)
+    if failed >= named:
+        return AllModelsFailedError(f"all {failed} models failed", state.errors)
+    why = "time was up" if state.left <= 0 else "the last error leads to no other"
+    return AllModelsFailedError(f"{failed} of {named} models failed, and {why}", state.errors)
 
 
 def _candidate(state: State, candidate: Candidate, *, more: bool) -> FlowGenerator[ModelResponse]:
@@ -150,7 +165,6 @@ def _candidate(state: State, candidate: Candidate, *, more: bool) -> FlowGenerat
     """
     plan = state.plan
     state.tried.append(candidate.name)
-    state.skipped = False
     model = candidate.make()
     request = candidate.request
     if plan.cache is None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from insights.cache.answers import AnswerCache
 from insights.cache.control import OFF, Control
 from insights.core.errors import InsightsError
 from insights.core.request import ChatRequest
 from insights.routing.breaker import BREAKERS, Breakers
-from insights.routing.fallback import Fallbacks
+from insights.routing.fallback import Fallbacks, Other
 from insights.routing.retry import BUDGETS, RetryBudgets, RetryPolicy
 from insights.routing.spread import SPREAD, Deployment, Spread
 
@@ -39,8 +39,8 @@ class Plan:
     """One call, decided: whom to ask in which order, until when, and with which cache. All times are seconds."""
 
     candidates: Sequence[Candidate]
-    add: Callable[[str], Candidate]
-    """Makes a candidate of a name from a list for a kind of failure."""
+    add: Callable[[str, Mapping[str, Any]], Candidate]
+    """Makes a candidate of a model in a list for a kind of failure, and of what it changes of the call."""
     fallbacks: Fallbacks
     retry: RetryPolicy
     timeout: float
@@ -68,8 +68,10 @@ class State:
     errors: list[InsightsError] = field(default_factory=list)
     """Every attempt's own error."""
     tried: list[str] = field(default_factory=list)
-    skipped: bool = False
-    """Whether the last candidate wasn't asked at all."""
+    listed: list[Other] = field(default_factory=list)
+    """What the lists for kinds of failure have put into the queue; nobody is put there twice."""
+    skips: list[InsightsError] = field(default_factory=list)
+    """The errors of candidates that weren't asked at all."""
     committed: bool = False
     """Whether the caller has seen content of a stream: from then on nobody else may answer."""
 
@@ -96,4 +98,4 @@ class State:
         attempt = self.begin(model)
         attempt.decision, attempt.error, attempt.message = "skip", type(error).__name__, error.message
         self.errors.append(error)
-        self.skipped = True
+        self.skips.append(error)

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from insights.adapters.models.factory import ROUTER, ModelFactory, Provider
+from insights.adapters.models.routes import canonical_name
 from insights.cache.answers import AnswerCache, open_cache
 from insights.cache.control import control
+from insights.cache.key import is_credential, looks_secret
 from insights.cache.memory import MemoryStore
 from insights.catalog.loader import Catalog
 from insights.core import intercept
 from insights.core.config import Settings
 from insights.core.errors import BadRequestError, UnknownModelError
-from insights.core.request import OPENAI_PARAMS, PLACE_OPTIONS, PLAN_OPTIONS, ChatRequest, build_request
+from insights.core.request import OPENAI_PARAMS, PLACE_OPTIONS, PLAN_OPTIONS, ChatRequest, build_request, check_names
 from insights.plan import Candidate, Plan
 from insights.routing.breaker import BREAKERS
 from insights.routing.fallback import Fallbacks, given_chain, given_words, read_fallbacks
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from insights.adapters.models.routes import Route
 
 
+LONGEST: Final = 10.0**9  # seconds; beyond, the system's clocks give up, and nobody waits
 _OF_CASSETTES: Final[WeakKeyDictionary[Any, AnswerCache]] = WeakKeyDictionary()
 
 
@@ -54,10 +57,10 @@ class Planner:
         where = {name: params.pop(name) for name in adapter.options if name in params}
         request = build_request(model, messages, params, stream=stream, **extra)
         first = Candidate(request.model, lambda: self.adapter(route.model_id, route.provider, place | where), request)
-        fallbacks, changes = self._lists(options)
-        names = (request.model, f"{route.provider}/{route.model_id}", route.model_id)
-        turns = self._deployments(options["keys"], fallbacks, names, place, route.provider)
-        chain: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in fallbacks.after(*names) if name not in names]
+        fallbacks = self._lists(options)
+        name = f"{route.provider}/{route.model_id}"
+        turns = self._deployments(options["keys"], fallbacks.keys.get(name, ()), place, route.provider)
+        chain: list[tuple[str, dict[str, Any]]] = [(other, {}) for other in fallbacks.after(name) if other != name]
         if options["fallbacks"] is not None:
             chain = given_chain(options["fallbacks"])
 
@@ -67,7 +70,7 @@ class Planner:
         wish = control(options["cache"], options["sample"], self.settings, inside_cassette=intercept.active())
         return Plan(
             candidates=[*self._spread(first, turns, stand_in), *(stand_in(name, change) for name, change in chain)],
-            add=lambda name: stand_in(name, changes.get(name, {})),
+            add=stand_in,
             fallbacks=fallbacks,
             retry=RetryPolicy(num_retries=self._retries(options["num_retries"])),
             timeout=self._timeout(options["timeout"], route.provider),
@@ -90,26 +93,23 @@ class Planner:
             return _OF_CASSETTES.setdefault(cassette, AnswerCache(MemoryStore()))
         return open_cache(self.settings.cache_dir, self.settings.cache_size_limit)
 
-    def _lists(self, options: Mapping[str, Any]) -> tuple[Fallbacks, dict[str, dict[str, Any]]]:
-        """The lists of `fallback.yaml` with the call's over them, and what the call changes for each name in them."""
+    def _lists(self, options: Mapping[str, Any]) -> Fallbacks:
+        """The lists of `fallback.yaml` with the call's over them."""
         found = Fallbacks() if options["fallbacks"] == [] else read_fallbacks(self.catalog, self.check_name)
-        changes: dict[str, dict[str, Any]] = {}
         for kind in ("context_window", "content_policy"):
             given = options[f"{kind}_fallbacks"]
             if given is not None:
-                chain = given_chain(given, f"{kind}_fallbacks")
-                for name, _ in chain:
+                others = tuple(given_chain(given, f"{kind}_fallbacks"))
+                for name, _ in others:
                     ROUTER.find(name, self.catalog)  # a name nobody knows is told before anything is asked
-                changes.update(chain)
-                others = tuple(name for name, _ in chain)
                 window = kind == "context_window"
                 found = replace(found, context_window=others) if window else replace(found, content_policy=others)
         if options["fallback_on"] is not None:
             found = replace(found, fallback_on=given_words(options["fallback_on"]))
-        return found, changes
+        return found
 
     def _deployments(
-        self, keys: Any, fallbacks: Fallbacks, names: Sequence[str], place: Mapping[str, Any], provider: str
+        self, keys: Any, rows: Sequence[Mapping[str, Any]], place: Mapping[str, Any], provider: str
     ) -> list[Deployment]:
         """The keys or deployments of the call, else those of `fallback.yaml` for this model, the one whose turn it is first."""
         given = any(value is not None for value in place.values())
@@ -117,7 +117,6 @@ class Planner:
             if given:
                 raise BadRequestError("keys= says where a call goes and with which key", hint="leave out api_key=, api_base=")
             return SPREAD.order(given_keys(keys, provider))
-        rows = next((fallbacks.keys[name] for name in names if name in fallbacks.keys), ())
         if given or not rows:
             return []
         found = []
@@ -144,8 +143,8 @@ class Planner:
             found.append(replace(made, deployment=turn, spare=index + 1 < len(turns)))
         return found
 
-    def check_name(self, name: str) -> None:
-        """Sees that a name in a file leads to a model.
+    def check_name(self, name: str) -> str:
+        """Sees that a name in a file leads to a model, and gives its `provider/model`.
 
         A name the catalogue lacks may be right (a deployment, a model of yesterday), unless it is nearly one that it has.
 
@@ -160,6 +159,7 @@ class Planner:
                 raise UnknownModelError(
                     f"{found.provider} has no model {found.model_id!r}", hint=f"did you mean {found.provider}/{near[0]}?"
                 )
+        return f"{found.provider}/{canonical_name(found.model_id, found.provider, self.catalog)}"
 
     def route(self, model: str) -> Route:
         """The route of a model name.
@@ -191,32 +191,40 @@ class Planner:
     ) -> Candidate:
         """A later candidate: the call's parameters with its own over them, and none of the first one's key or host.
 
-        Parameters of the first provider's own (`native`), which mean nothing to another, are left out.
+        Parameters of the first provider's own (`native`), which mean nothing to another, are left out; so are credentials,
+        whichever way they were given, and to another provider all that went beside the parameters.
         """
         provider = ROUTER.find(name, self.catalog).provider  # a name nobody knows is told before anything is asked
         adapter = ModelFactory.adapter_class(Provider(provider))
         places = (*PLACE_OPTIONS, *adapter.options)
         own = {key: value for key, value in change.items() if key in places}
-        more = {key: value for key, value in change.items() if key not in own}
+        same = provider == self.route(request.model).provider
+        extra: dict[str, Any] = {
+            "extra_body": request.extra_body if same else {},
+            "extra_headers": {n: v for n, v in request.extra_headers.items() if same and not is_credential(n)},
+        }
+        extra.update({key: change[key] for key in extra if key in change})
+        inherited = {key: value for key, value in options.items() if same and not looks_secret(key)}
+        more = {key: value for key, value in change.items() if key not in own and key not in extra}
         for key in more:
             if key in PLAN_OPTIONS:
                 raise BadRequestError(f"{key} is for the whole call, not for one fallback", hint=f"pass {key}= to the call")
+        check_names(more.keys() - {"messages"}, adapter.native_params, provider, (*PLACE_OPTIONS, *adapter.options))
         foreign = set(native) - set(adapter.native_params) - OPENAI_PARAMS
-        changed = replace(request, model=name, params={n: v for n, v in request.params.items() if n not in foreign})
-        if more:
+        changed = replace(request, model=name, params={n: v for n, v in request.params.items() if n not in foreign}, **extra)
+        if more or any(key in change for key in extra):
             changed = build_request(
                 name,
                 more.pop("messages", request.messages),
                 {**changed.params, **more},
                 stream=request.stream,
-                extra_body=request.extra_body,
-                extra_headers=request.extra_headers,
+                **extra,
             )
             changed = replace(changed, parse_as=changed.parse_as if "response_format" in more else request.parse_as)
 
         def make() -> Any:
             route = self.route(name)
-            return self.adapter(route.model_id, route.provider, {**options, **own})
+            return self.adapter(route.model_id, route.provider, {**inherited, **own})
 
         return Candidate(name, make, changed)
 
@@ -250,4 +258,4 @@ def _seconds(name: str, options: Mapping[str, Any], default: float | None) -> fl
         return default
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < float("inf"):
         raise BadRequestError(f"{name} must be a number of seconds above 0, got {given!r}")
-    return float(given)
+    return float(min(given, LONGEST))

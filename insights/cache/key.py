@@ -77,6 +77,11 @@ def key_fields(
     }
 
 
+def is_credential(name: str) -> bool:
+    """Whether a header of this name says who asks, or may do so."""
+    return name.lower() in _CREDENTIALS or looks_secret(name)
+
+
 def looks_secret(name: str) -> bool:
     """Whether a header or an option of this name may hold a credential."""
     return any(word in name.lower() for word in _SECRET_WORDS)

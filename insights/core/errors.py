@@ -278,7 +278,9 @@ class AllModelsFailedError(InsightsError, ExceptionGroup[Exception]):
 
     def derive(self, excs: Sequence[Exception]) -> AllModelsFailedError:  # type: ignore[override]
         """The same group over fewer errors, as `split` and `except*` need it."""
-        return AllModelsFailedError(self.message, excs)
+        part = AllModelsFailedError(self.message, excs)
+        part.trace = self.trace
+        return part
 
     def __str__(self) -> str:
         rows = [_row(error) for error in self.exceptions]

@@ -181,10 +181,11 @@ class Trace(Model):
     def __str__(self) -> str:
         lines = [f"cache: {self.cache}"]
         for a in self.attempts:
-            outcome = f"{a.error} {a.status_code or ''}".rstrip() if a.error else f"ok {a.status_code or ''}".rstrip()
+            outcome = f"{a.error or 'ok'} {a.status_code or ''}".rstrip() if a.error or a.decision == "answer" else "no answer"
             told = f" in {a.waited:.2f} s" if a.waited else f" ({a.message})" if a.decision == "skip" else ""
             breaker = "" if a.breaker == "closed" else f" [breaker {a.breaker}]"
-            lines.append(f"{a.provider}/{a.model}: {outcome} after {a.duration:.2f} s -> {a.decision}{told}{breaker}")
+            key = "" if a.deployment is None else f" #{a.deployment}"
+            lines.append(f"{a.provider}/{a.model}{key}: {outcome} after {a.duration:.2f} s -> {a.decision}{told}{breaker}")
         return "\n".join(lines + [f"note: {note}" for note in self.notes])
 
 

@@ -131,7 +131,7 @@ class Breakers:
         self._all: dict[tuple[str, str, str], Breaker] = {}
 
     def of(self, provider: str, model: str, base: str) -> Breaker:
-        """The breaker of a model at a host."""
+        """The breaker of a model at a host; an empty `base` is the provider's own."""
         name = provider, model, base
         return self._all.get(name) or self._all.setdefault(name, Breaker(self._clock))
 
@@ -157,12 +157,12 @@ BREAKERS: Final = Breakers()
 
 
 def health() -> dict[str, Health]:
-    """How the models do that were asked in this process, by `provider/model`; a host of one's own is named behind an `@`.
+    """How the models do that were asked in this process, by `provider/model`; another host than the provider's own is named
+    behind an `@`.
 
     Models that have had no trouble in the last minute are `closed`.
     """
-    found: dict[str, Health] = {}
-    for (provider, model, base), breaker in BREAKERS:
-        name = f"{provider}/{model}"
-        found[f"{name} @ {base}" if name in found else name] = breaker.health
-    return found
+    return {
+        f"{provider}/{model} @ {base}" if base else f"{provider}/{model}": breaker.health
+        for (provider, model, base), breaker in BREAKERS
+    }

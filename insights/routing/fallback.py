@@ -47,14 +47,18 @@ ON_DEMAND: Final[Mapping[str, type[APIError]]] = {
 }
 
 
+Other = tuple[str, Mapping[str, Any]]
+"""A model to ask next, and what it changes of the call."""
+
+
 @dataclass(frozen=True)
 class Fallbacks:
-    """The lists of `fallback.yaml`."""
+    """The lists of `fallback.yaml`, or those of the call. Models are known by `provider/model`."""
 
     default: tuple[str, ...] = ()
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    context_window: tuple[str, ...] = ()
-    content_policy: tuple[str, ...] = ()
+    context_window: tuple[Other, ...] = ()
+    content_policy: tuple[Other, ...] = ()
     fallback_on: tuple[str, ...] = ()
     keys: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
 
@@ -62,7 +66,7 @@ class Fallbacks:
         """The chain of a model, known by any of these names."""
         return next((self.models[name] for name in names if name in self.models), self.default)
 
-    def because_of(self, error: APIError) -> tuple[str, ...]:
+    def because_of(self, error: APIError) -> tuple[Other, ...]:
         """The list for this kind of failure."""
         if isinstance(error, errors.ContextWindowExceededError):
             return self.context_window
@@ -73,11 +77,14 @@ class Fallbacks:
         return isinstance(error, (*MOVES_ON, *(ON_DEMAND[word] for word in self.fallback_on)))
 
 
-def read_fallbacks(catalog: Catalog, check: Callable[[str], object] = lambda name: None) -> Fallbacks:
+Check = Callable[[str], str]
+
+
+def read_fallbacks(catalog: Catalog, check: Check = str) -> Fallbacks:
     """The user's `fallback.yaml` over the shipped one, key by key; read anew when a file has changed.
 
     Args:
-        check: raises an `InsightsError` for a name that leads to no model.
+        check: the `provider/model` of a name; raises an `InsightsError` for one that leads to no model.
 
     Raises:
         ConfigError: a mistake in a file, with its line.
@@ -89,7 +96,7 @@ def read_fallbacks(catalog: Catalog, check: Callable[[str], object] = lambda nam
     return known[1]
 
 
-def _read(files: Sequence[Node], check: Callable[[str], object]) -> Fallbacks:
+def _read(files: Sequence[Node], check: Check) -> Fallbacks:
     values: dict[str, Any] = {}
     for file in files:
         for name, node in file.mapping("fallback.yaml").items():
@@ -101,17 +108,19 @@ def _read(files: Sequence[Node], check: Callable[[str], object]) -> Fallbacks:
                 )
             if name == "models":
                 rows = node.mapping("models") if node.value is not None else {}
-                values[name] = {model: _names(row, check) for model, row in rows.items()}
-                for model, row in rows.items():
-                    _checked(model, row, check)
+                values[name] = {_checked(model, row, check): _names(row, check) for model, row in rows.items()}
             elif name == "keys":
-                values[name] = {model: _keys(row) for model, row in node.mapping("keys").items()}
+                rows = node.mapping("keys") if node.value is not None else {}
+                values[name] = {_checked(model, row, check): _keys(row, check) for model, row in rows.items()}
+            elif name == "fallback_on":
+                values[name] = _names(node, _word)
             else:
-                values[name] = _names(node, _word if name == "fallback_on" else check)
+                found = _names(node, check)
+                values[name] = found if name == "default" else tuple((other, {}) for other in found)
     return Fallbacks(**values)
 
 
-def _names(node: Node, check: Callable[[str], object]) -> tuple[str, ...]:
+def _names(node: Node, check: Check) -> tuple[str, ...]:
     items = node.value if node.value is not None else []
     found: list[str] = []
     for item in items if isinstance(items, list) else [node]:
@@ -122,7 +131,7 @@ def _names(node: Node, check: Callable[[str], object]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _keys(node: Node) -> tuple[Mapping[str, Any], ...]:
+def _keys(node: Node, check: Check) -> tuple[Mapping[str, Any], ...]:
     found: list[Mapping[str, Any]] = []
     for item in node.value if isinstance(node.value, list) else [node]:
         row = item.plain()
@@ -131,6 +140,13 @@ def _keys(node: Node) -> tuple[Mapping[str, Any], ...]:
         for name in row:
             if name not in KEY_FIELDS:
                 raise item.error(f"keys have no {name!r}", f"they have {', '.join(KEY_FIELDS)}")
+        for name in ("env_key", "api_base", "model"):
+            if not isinstance(row.get(name, ""), str) or (name == "env_key" and not row.get(name, "A").isupper()):
+                raise item.error(f"{name} of a key must be a text, and env_key a variable's name, got {row[name]!r}")
+        if not set(row) - {"weight"}:
+            raise item.error("a key needs env_key, api_base or model")
+        if "model" in row:
+            _checked(row["model"], item, check)
         try:
             weight = float(row.get("weight", 1))
         except (TypeError, ValueError):
@@ -141,16 +157,17 @@ def _keys(node: Node) -> tuple[Mapping[str, Any], ...]:
     return tuple(found)
 
 
-def _checked(name: str, node: Node, check: Callable[[str], object]) -> None:
+def _checked(name: str, node: Node, check: Check) -> str:
     try:
-        check(name)
+        return check(name)
     except InsightsError as error:
         raise node.error(error.args[0], error.hint) from None
 
 
-def _word(word: str) -> None:
+def _word(word: str) -> str:
     if word not in ON_DEMAND:
         raise BadRequestError(f"fallback_on has no {word!r}", hint=f"it takes {', '.join(ON_DEMAND)}")
+    return word
 
 
 def given_words(words: Any) -> tuple[str, ...]:

@@ -118,7 +118,12 @@ def _deployment(item: Any, provider: str, number: int) -> Deployment:
         raise BadRequestError("a weight must be a number above 0")
     key = change.get("api_key")
     text = key if key is None or isinstance(key, str) else getattr(key, "get_secret_value", lambda: key)()
-    if not isinstance(text, str | None) or not change:
+    for name in ("api_base", "model"):
+        if not isinstance(change.get(name), str | None):
+            raise BadRequestError(f"{name} of a key must be a text, got {type(change[name]).__name__}")
+    if text is not None and isinstance(text, str) and not text.strip():
+        raise BadRequestError("one of keys= is empty", hint="leave it out, or set the variable it is from")
+    if not isinstance(text, str | None) or not change or (text is None and set(change) == {"api_key"}):
         raise BadRequestError(f"a key must be a text, got {type(key).__name__}")
     said = f"{provider} {change.get('model')} {change.get('api_base')} {text}"
     return Deployment(hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:16], change, float(weight), number)

@@ -136,7 +136,8 @@ def test_a_row_can_be_asked_for(provider: str, info: ModelInfo) -> None:
 
 def test_fallback_chains_name_routable_models_and_none_as_shipped() -> None:
     found = read_fallbacks(CATALOG)
-    names = [*found.default, *found.context_window, *found.content_policy, *(n for c in found.models.values() for n in c)]
+    listed = [name for name, _ in (*found.context_window, *found.content_policy)]
+    names = [*found.default, *listed, *(n for c in found.models.values() for n in c)]
     for name in [*names, *found.models]:
         ROUTER.route(name, CATALOG)
     # A prompt goes to no company that the user didn't name.

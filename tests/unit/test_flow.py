@@ -381,7 +381,7 @@ def test_all_failed(client: Client) -> None:
     assert [type(e) for e in error.exceptions] == [ServiceUnavailableError, RateLimitError, AuthenticationError]
     assert len(script.calls) == 3
     head, *rows = str(error).splitlines()
-    assert head == "all 3 models failed"
+    assert head == "3 of 4 models failed, and the last error leads to no other"
     assert [row.split()[:4] for row in rows if not row.startswith("  ->")] == [
         ["1.", "openai/test-model", "ServiceUnavailableError", "503"],
         ["2.", MISTRAL_MODEL, "RateLimitError", "429"],

@@ -327,7 +327,7 @@ def test_a_used_up_budget_is_said(client: Client) -> None:
 def break_it(client: Client) -> tuple[Breakers, Clock]:
     clock = Clock()
     breakers = Breakers(clock)
-    while breakers.of("openai", "test-model", "https://api.openai.com/v1").health.state == "closed":
+    while breakers.of("openai", "test-model", "").health.state == "closed":
         script = Script(*[DOWN] * 3, clock=clock)
         plan = replace(planned(client, script), breakers=breakers)
         with pytest.raises(InternalServerError):
@@ -358,7 +358,7 @@ def test_the_error_that_opened_it_is_the_error(client: Client) -> None:
     clock = Clock()
     breakers = Breakers(clock)
     for _ in range(VOLUME - 1):
-        breakers.of("openai", "test-model", "https://api.openai.com/v1").fail()
+        breakers.of("openai", "test-model", "").fail()
     with pytest.raises(InternalServerError, match="The server had an error") as raised:
         asked(client, breakers, Script(DOWN, clock=clock))
     assert not isinstance(raised.value, CircuitOpenError)
@@ -400,7 +400,7 @@ def test_a_provider_down_for_a_minute_at_fifty_calls_a_second(client: Client) ->
         with pytest.raises(InternalServerError):
             drive(Flow(call(replace(template, clock=clock, breakers=breakers, budgets=budgets))), script)
         requests += len(script.calls)
-        if opened_after is None and breakers.of("openai", "test-model", "https://api.openai.com/v1").health.state == "open":
+        if opened_after is None and breakers.of("openai", "test-model", "").health.state == "open":
             opened_after = requests
     print(f"\n{requests} requests for {demand} calls; the breaker opened after {opened_after} failures")
     assert requests <= 1.1 * demand
@@ -525,3 +525,106 @@ def test_keys_of_the_file_that_are_none(client: Client, config_dir: Path, text: 
 def test_keys_and_a_key(client: Client) -> None:
     with pytest.raises(BadRequestError, match="keys= says where a call goes"):
         ask(client, Script(), keys=["key-1"], api_key="key-2")
+
+
+# ---------------------------------------------------------------- what stays where it belongs
+
+
+def test_a_list_names_one_providers_model(client: Client, config_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenRouter's own names of models look like `provider/model`; none of OpenAI's keys may go there for that."""
+    monkeypatch.setenv("OPENROUTER_API_KEY", "key-of-openrouter")
+    (config_dir / "fallback.yaml").write_text(
+        "keys:\n  openai/gpt-4o:\n    - env_key: OPENAI_API_KEY\nmodels:\n  openai/gpt-4o: [openai/test-model]\n"
+    )
+    script = Script(*[DOWN] * 3)
+    with pytest.raises(InternalServerError):
+        ask(client, script, "openrouter/openai/gpt-4o")
+    assert keys_of(script) == ["key-of-openrouter"] * 3
+
+
+def test_no_credential_of_a_call_goes_to_a_fallback(client: Client) -> None:
+    secret = {"Authorization": "Bearer sk-secret", "api-key": "sk-2", "X-My-Token": "sk-3", "X-Team": "a"}
+    script = Script(DOWN, DOWN, ok(answer()))
+    other = {"model": "openai/other", "api_base": "https://other.example/v1", "api_key": "key-of-other"}
+    ask(client, script, num_retries=0, extra_headers=secret, extra_body={"x": 1}, fallbacks=[other, MISTRAL_MODEL])
+    first, second, third = script.calls
+    assert "sk-2" in first.headers.values()
+    for wire in (second, third):
+        assert not any("sk-" in value for value in wire.headers.values())
+    assert second.headers["Authorization"] == "Bearer key-of-other"
+    assert (second.headers.get("X-Team"), third.headers.get("X-Team")) == ("a", None)
+    assert ("x" in script.sent(1), "x" in script.sent(2)) == (True, False)
+
+
+def test_a_fallback_may_say_itself_what_goes_beside_the_parameters(client: Client) -> None:
+    script = Script(DOWN, ok(answer()))
+    other = {"model": MISTRAL_MODEL, "extra_headers": {"X-Own": "b"}, "extra_body": {"y": 2}}
+    ask(client, script, num_retries=0, fallbacks=[other])
+    assert script.calls[1].headers["X-Own"] == "b"
+    assert script.sent(1)["y"] == 2
+
+
+def test_a_misspelt_parameter_of_a_fallback_is_told_at_once(client: Client) -> None:
+    with pytest.raises(BadRequestError, match="temprature"):
+        ask(client, Script(), fallbacks=[{"model": MISTRAL_MODEL, "temprature": 1}])
+
+
+def test_each_list_has_its_own_host(client: Client) -> None:
+    def big(host: str) -> dict[str, str]:
+        return {"model": "openai/test-model", "api_base": f"https://{host}.example/v1", "api_key": f"key-of-{host}"}
+
+    script = Script(LONG, LONG, ok(answer()))
+    lists: dict[str, Any] = {
+        "context_window_fallbacks": [big("one"), big("two")],
+        "content_policy_fallbacks": [big("three")],
+    }
+    ask(client, script, **lists)
+    assert script.hosts == ["api.openai.com", "one.example", "two.example"]
+    script = Script(FILTERED, ok(answer()))
+    ask(client, script, messages="Ho", **lists)
+    assert script.hosts == ["api.openai.com", "three.example"]
+
+
+def test_an_answer_that_is_filtered_whole_is_refused_content(client: Client) -> None:
+    filtered = ok(answer(None, finish="content_filter"))
+    assert ask(client, Script(filtered, ok(answer("free"))), content_policy_fallbacks=[MISTRAL_MODEL]).text == "free"
+    assert ask(client, Script(filtered), messages="Ho").choices[0].finish_reason == "content_filter"
+
+
+def test_a_part_of_the_group_keeps_the_trace(client: Client) -> None:
+    with pytest.raises(AllModelsFailedError) as raised:
+        ask(client, Script(DOWN, refused(429, refusal("slow"))), num_retries=0, fallbacks=[MISTRAL_MODEL])
+    part, _ = raised.value.split(RateLimitError)
+    assert part is not None
+    assert part.trace is raised.value.trace  # type: ignore[attr-defined]  # it is one of ours
+
+
+def test_no_clock_goes_so_far(client: Client) -> None:
+    for number, far in enumerate((1e300, 10**400)):
+        assert ask(client, Script(ok(answer())), messages=str(number), timeout=far, attempt_timeout=far).text
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{env_key: 5}", "env_key of a key must be a text"),
+        ("{weight: 2}", "a key needs env_key, api_base or model"),
+        ("{env_key: A_API_KEY, model: nosuchmodel}", "no provider is known"),
+    ],
+)
+def test_a_key_of_the_file_is_checked_when_it_is_read(client: Client, config_dir: Path, row: str, said: str) -> None:
+    (config_dir / "fallback.yaml").write_text(f"keys:\n  openai/gpt-4o:\n    - {row}\n")
+    with pytest.raises(ConfigError, match=said) as raised:
+        ask(client, Script())
+    assert raised.value.line == 3
+
+
+def test_a_stream_that_has_begun_says_that_the_provider_is_back(client: Client) -> None:
+    breakers, clock = break_it(client)
+    clock.now += 10
+    script = Script(streamed(events()), clock=clock)
+    flow = Flow(call(replace(planned(client, script, stream=True), breakers=breakers)))
+    while type(drive(flow, script)).__name__ != "Emit":
+        pass
+    assert asked(client, breakers, Script(ok(answer()), clock=clock)).text
+    close(flow, script)

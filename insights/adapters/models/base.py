@@ -6,7 +6,7 @@ import copy
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from insights.adapters.models import convert, transport
@@ -214,11 +214,13 @@ class LiteLLMChatModel(Wire):
             while True:
                 for chunk in decoder.end() if data is None else decoder.feed(data):
                     held.append(chunk)
+                    patience.news()
                     if not progress.content and decoder.has_content:
-                        progress.content, progress.first = True, time.monotonic()
+                        progress.begin()
                     if progress.content:
                         for ready in held:
                             yield Emit(ready)
+                            patience.news()
                         held = []
                 if data is None:
                     break
@@ -268,22 +270,28 @@ _BLANK: Final = b" \r\n\t\xef\xbb\xbf"
 
 def _in_one(whole: ModelResponse, progress: Progress) -> FlowGenerator[None]:
     """A whole answer given out as a stream's one chunk."""
-    progress.content = True
+    progress.begin()
     for chunk in chunks_of(whole):
         yield Emit(chunk)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Patience:
-    """Until when to wait for the next piece of a stream: the attempt's end, or `idle` seconds from now."""
+    """Until when to wait for the next piece of a stream: the attempt's end, or `idle` seconds after its last news. A comment
+    that keeps the connection alive is none."""
 
     until: float | None
     idle: float | None
+    since: float = field(default_factory=time.monotonic)
+
+    def news(self) -> None:
+        """Something has come, or the caller has had the word meanwhile."""
+        self.since = time.monotonic()
 
     def __call__(self) -> float | None:
         if self.idle is None:
             return self.until
-        soon = time.monotonic() + self.idle
+        soon = self.since + self.idle
         return soon if self.until is None else min(soon, self.until)
 
 

@@ -7,6 +7,8 @@ step, read and write of httpcore is cut to the time left. (Awaiting code needs n
 from __future__ import annotations
 
 import contextlib
+import ipaddress
+import queue
 import socket
 import threading
 import time
@@ -49,7 +51,42 @@ class DeadlineBackend:
         return getattr(self._backend, name)
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> DeadlineStream:
-        return DeadlineStream(self._backend.connect_tcp(host, port, _cut(timeout), **options))
+        addresses = _resolved(host, port, _cut(timeout))
+        for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
+            try:  # one after the other, as `socket.create_connection` does, but all within the time
+                return DeadlineStream(self._backend.connect_tcp(address, port, _cut(timeout), **options))
+            except Exception:
+                if not left:
+                    raise
+        raise OSError(f"{host} has no address")
+
+
+def _resolved(host: str, port: int, timeout: float | None) -> list[str]:
+    """The addresses of a host; in a thread, because looking one up can't be bounded otherwise."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        pass
+    else:
+        return [host]
+    found: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found.put(list(dict.fromkeys(str(row[4][0]) for row in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))))
+        except Exception as error:  # a name that no encoding can say, for one
+            found.put(error if isinstance(error, OSError) else OSError(f"{host!r} is no host name"))
+
+    threading.Thread(target=look_up, daemon=True, name="insights-dns").start()
+    import httpcore
+
+    try:
+        addresses = found.get(timeout=timeout)
+    except queue.Empty:
+        raise httpcore.ConnectTimeout("deadline") from None
+    if isinstance(addresses, OSError):
+        raise httpcore.ConnectError(str(addresses)) from None
+    return addresses
 
 
 class Cancel:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,15 @@ class Progress:
     content: bool = False
     first: float | None = None
     held: list[Chunk] = field(default_factory=list)
+    on_content: Callable[[], None] = lambda: None
+    """Told once, when the first content has come."""
+
+    def begin(self) -> None:
+        """The first content has come."""
+        if not self.content:
+            self.content, self.first = True, time.monotonic()
+            self.on_content()
+
     unstreamed: bytes | None = None
     """The whole body, when the host sent one JSON document instead of a stream."""
 

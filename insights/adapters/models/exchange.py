@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -67,7 +67,7 @@ def typed(call: WireCall) -> Iterator[None]:
             hint="raise timeout= (seconds)",
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-        text = redact(str(error)) or type(error).__name__
+        text = redact(str(error), call.secret) or type(error).__name__
         raise APIConnectionError(f"the connection to {host} failed: {text}", provider=call.provider, model=call.model) from None
 
 
@@ -78,6 +78,15 @@ class OpenResponse:
         self.status, self.headers, self.source, self.call, self.response = status, headers, source, call, response
         self.inflater = Inflater(headers.get("content-encoding", ""))
         self.pieces: list[bytes] | None = None
+        self.closed = False
+        self.let_go: Callable[[], object] = lambda: None
+        """Closes it from anywhere; for one that was forgotten."""
+
+    def __del__(self) -> None:
+        """A stream that nobody reads any more, and nobody closed, must not keep its connection from others."""
+        if self.response is not None and not self.closed:
+            with contextlib.suppress(Exception):
+                self.let_go()
 
     def took(self, data: bytes | None) -> bytes | None:
         """Decompresses a piece, and keeps it where a recording wants it."""

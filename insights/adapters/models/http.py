@@ -104,7 +104,9 @@ class SyncPerformer:
         with typed(call), deadline(until):
             client = _client(call.url)
             response = client.send(build(client, call, until), stream=True)
-        return recorded(OpenResponse(response.status_code, header_table(response), response.iter_raw(), call, response))
+        opened = OpenResponse(response.status_code, header_table(response), response.iter_raw(), call, response)
+        opened.let_go = response.close
+        return recorded(opened)
 
     def _read(self, stream: WireStream, until: float | None) -> bytes | None:
         assert isinstance(stream, OpenResponse)
@@ -114,7 +116,9 @@ class SyncPerformer:
     def _close(self, stream: WireStream) -> None:
         assert isinstance(stream, OpenResponse)
         if stream.response is not None:
+            stream.closed = True
             with contextlib.suppress(Exception):
+                stream.source.close()  # said, not left to its finalizer, in which an interrupt by hand would be lost
                 stream.response.close()
 
 
@@ -196,7 +200,9 @@ class AsyncPerformer:
             async with _timeout(until):
                 client = await _async_client(call.url)
                 response = await client.send(build(client, call, until), stream=True)
-        return recorded(OpenResponse(response.status_code, header_table(response), response.aiter_raw(), call, response))
+        opened = OpenResponse(response.status_code, header_table(response), response.aiter_raw(), call, response)
+        opened.let_go = functools.partial(_close_in, asyncio.get_running_loop(), response)
+        return recorded(opened)
 
     async def _read(self, stream: WireStream, until: float | None) -> bytes | None:
         assert isinstance(stream, OpenResponse)
@@ -207,8 +213,14 @@ class AsyncPerformer:
     async def _close(self, stream: WireStream) -> None:
         assert isinstance(stream, OpenResponse)
         if stream.response is not None:
+            stream.closed = True
             with contextlib.suppress(Exception):
                 await stream.response.aclose()
+
+
+def _close_in(loop: asyncio.AbstractEventLoop, response: Any) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(lambda: loop.create_task(response.aclose()))
 
 
 def _timeout(until: float | None) -> asyncio.Timeout:

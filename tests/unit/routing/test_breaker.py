@@ -137,9 +137,9 @@ def test_one_for_each_model_and_host(clock: Clock) -> None:
 
 
 def test_health_names_them() -> None:
-    BREAKERS.of("openai", "m", "https://a").fail()
+    BREAKERS.of("openai", "m", "").fail()
     BREAKERS.of("openai", "m", "http://127.0.0.1:1").succeed()
-    open_it(BREAKERS.of("mistral", "n", "https://b"))
+    open_it(BREAKERS.of("mistral", "n", ""))
     found = health()
     assert found["openai/m"] == Health("closed", 1, 1)
     assert found["openai/m @ http://127.0.0.1:1"] == Health("closed", 1, 0)

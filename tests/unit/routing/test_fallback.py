@@ -32,8 +32,8 @@ def test_a_file(tmp_path: Path) -> None:
     assert found.after("unknown", "openai/m") == ("c/z",)
     assert found.after("other") == ()
     assert found.after("unknown") == ("a/x", "b/y")
-    assert found.because_of(errors.ContextWindowExceededError("x")) == ("d/long",)
-    assert found.because_of(errors.ContentPolicyViolationError("x")) == ("e/free",)
+    assert found.because_of(errors.ContextWindowExceededError("x")) == (("d/long", {}),)
+    assert found.because_of(errors.ContentPolicyViolationError("x")) == (("e/free", {}),)
     assert found.because_of(errors.RateLimitError("x")) == ()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpcore
 import pytest
 
 from insights._version import __version__
@@ -215,8 +217,8 @@ class Line:
 
 
 def every_step(line: Line, timeout: float | None) -> list[float | None]:
-    stream = DeadlineBackend(line).connect_tcp("a.test", 443, timeout)
-    stream.start_tls(None, "a.test", timeout)
+    stream = DeadlineBackend(line).connect_tcp("127.0.0.1", 443, timeout)
+    stream.start_tls(None, "127.0.0.1", timeout)
     stream.write(b"x", timeout)
     stream.read(1, timeout)
     return line.given
@@ -252,3 +254,45 @@ def test_when_no_time_is_left() -> None:
 def test_everything_else_is_the_streams_own() -> None:
     assert DeadlineStream(Line()).mark == "of the stream itself"
     assert DeadlineBackend(Line()).mark == "of the stream itself"
+
+
+class Dead:
+    """Nobody answers at any address; each attempt takes the time it is given."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, float]] = []
+
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> Any:
+        assert timeout is not None
+        self.asked.append((host, timeout))
+        raise OSError("no route")
+
+
+def test_all_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(2, 1, 6, "", (f"127.0.0.{number}", 80)) for number in (1, 2, 3)]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *args, **kwargs: rows)
+    dead = Dead()
+    with pytest.raises(OSError, match="no route"), deadline(time.monotonic() + 5):
+        DeadlineBackend(dead).connect_tcp("host.example", 80)
+    assert [host for host, _ in dead.asked] == ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    assert all(0 < left <= 5 for _, left in dead.asked)
+    assert dead.asked[0][1] >= dead.asked[-1][1]
+
+
+def test_a_name_that_is_looked_up_for_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *args, **kwargs: release.wait(20) and [])
+    started = time.monotonic()
+    with pytest.raises(httpcore.ConnectTimeout), deadline(started + 0.05):
+        DeadlineBackend(Dead()).connect_tcp("host.example", 80)
+    release.set()
+    assert time.monotonic() - started < 10
+
+
+def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*args: Any, **kwargs: Any) -> Any:
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
+    with pytest.raises(httpcore.ConnectError, match="not known"), deadline(time.monotonic() + 5):
+        DeadlineBackend(Dead()).connect_tcp("host.example", 80)
