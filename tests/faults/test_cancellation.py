@@ -192,7 +192,7 @@ def test_a_cancelled_probe_is_given_back(client: insights.Client, monkeypatch: p
         for _ in range(4):  # of three attempts each
             with pytest.raises(insights.InsightsError):
                 client.completion(MODELS["openai"], "Hello", **given)
-        assert insights.health()["openai/gpt-4o"].state == "half-open"
+        assert insights.health()[f"openai/gpt-4o @ {server.url}"].state == "half-open"
         crowd = Crowd(hanging)
         server.behaviour = crowd
 
@@ -209,7 +209,7 @@ def test_a_cancelled_probe_is_given_back(client: insights.Client, monkeypatch: p
         assert held(client) == NOTHING
         server.behaviour = well("openai")
         assert client.completion(MODELS["openai"], "Hello", **given).text == "Hello there"
-    assert insights.health()["openai/gpt-4o"].state == "closed"
+    assert insights.health()[f"openai/gpt-4o @ {server.url}"].state == "closed"
 
 
 # ---------------------------------------------------------------- streams closed early

@@ -77,7 +77,7 @@ def play(client: insights.Client, case: Case) -> Played:
             model = candidate.make()
             where = model.check(candidate.request)
             for _ in range(VOLUME):
-                plan.breakers.of(model.provider, model.upstream, where.base).fail()
+                plan.breakers.of(model.provider, model.upstream, "" if model.at_home else where.base).fail()
     played = Played(schedule, schedule.clock.now, models, keys)
     flow = Flow(call(plan))
     try:
