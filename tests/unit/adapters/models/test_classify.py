@@ -396,3 +396,35 @@ def test_retry_after_as_a_date() -> None:
     without_zone = retry_after({"retry-after": when.strftime("%a, %d %b %Y %H:%M:%S -0000")})
     assert without_zone is not None
     assert 95 < without_zone <= 100
+
+
+def test_when_anthropics_limits_come_back() -> None:
+    """Moments by RFC 3339; of several used-up limits the last one counts."""
+    soon, later = (datetime.now(UTC) + timedelta(seconds=seconds) for seconds in (5, 20))
+    headers = {
+        "anthropic-ratelimit-requests-remaining": "0",
+        "anthropic-ratelimit-requests-reset": soon.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "anthropic-ratelimit-input-tokens-remaining": "0",
+        "anthropic-ratelimit-input-tokens-reset": later.isoformat(),
+        "anthropic-ratelimit-output-tokens-remaining": "9",
+        "anthropic-ratelimit-output-tokens-reset": "2999-01-01T00:00:00Z",
+    }
+    found = retry_after(headers)
+    assert found is not None
+    assert 15 < found <= 20
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("1h2m3s", 3723), ("2m59.56s", 179.56), ("120ms", 0.12), ("45", 45), ("soon", None)]
+)
+def test_durations_of_resets(value: str, seconds: float | None) -> None:
+    headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": value}
+    assert retry_after(headers) == (None if seconds is None else pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(("said", "retryable"), [("true", True), ("False", False), ("perhaps", None), (None, None)])
+def test_the_providers_own_word_on_retries(said: str | None, retryable: bool | None) -> None:
+    headers = {} if said is None else {"x-should-retry": said}
+    for status, usual in ((500, True), (409, False)):
+        found = classify(status, headers, b"{}", provider="openai", model="m")
+        assert found.retryable is (usual if retryable is None else retryable)
