@@ -7,6 +7,7 @@ chunk `waiting`; after the interrupt, what there is to be found.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from functools import partial
@@ -19,6 +20,8 @@ from tests import network_guard
 def main() -> None:
     """One call for each line."""
     network_guard.install()
+    # A shell that starts something in the background has it ignore Ctrl-C, and so does all that this starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     import insights
     from insights.adapters.models import transport
     from tests.faults.leftovers import held, sockets_to, soon, threads

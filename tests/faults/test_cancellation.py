@@ -446,11 +446,7 @@ def test_interrupted_by_hand(child: Interruptible) -> None:
                 assert soon(partial(is_free, port_of(first)))  # it has read the answer, and waits
             sent = time.monotonic()
             os.kill(child.process.pid, signal.SIGINT)
-            # Python loses an interrupt that comes while it finalizes an object; whoever pressed Ctrl-C presses it again.
-            again = threading.Timer(5, os.kill, (child.process.pid, signal.SIGINT))
-            again.start()
             said = child.hear()
-            again.cancel()
             while said == "waiting":  # for the next chunk, of the two there are
                 said = child.hear()
             late[name] = said["stopped"] - sent
@@ -465,7 +461,7 @@ def test_interrupted_by_hand(child: Interruptible) -> None:
             while said == "waiting":
                 said = child.hear()
             assert (said["ended"], said["entries"]) == ("answered", len(late))
-    assert max(late.values()) < 9
+    assert max(late.values()) < 4
     tell(
         "interrupted by hand, stopped after " + ", ".join(f"{seconds * 1000:.1f} ms ({name})" for name, seconds in late.items())
     )
