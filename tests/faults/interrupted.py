@@ -7,6 +7,7 @@ chunk `waiting`; after the interrupt, what there is to be found.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -15,6 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tests import network_guard
+
+
+def say(what: Any) -> None:
+    """A line in one piece: an interrupt between a text and its newline would join two of them."""
+    os.write(1, f"{json.dumps(what)}\n".encode())
 
 
 def main() -> None:
@@ -31,18 +37,18 @@ def main() -> None:
 
     transport.load()
     client = insights.Client(cache_dir=Path(sys.argv[1]))
-    print(json.dumps("ready"))
+    say("ready")
     for line in sys.stdin:
         order = json.loads(line)
         given: dict[str, Any] = order["given"]
         ended, stopped = "answered", 0.0
-        print(json.dumps("asking"))
+        say("asking")
         try:
             found: Any = client.completion(**given)
             if given.get("stream"):
                 with found:  # the interrupt may come between two chunks, when the stream is the caller's to close
                     for _ in found:
-                        print(json.dumps("waiting"))
+                        say("waiting")
         except KeyboardInterrupt as error:
             stopped = time.monotonic()
             ended = type(error).__name__
@@ -56,7 +62,7 @@ def main() -> None:
             "hedges": not soon(lambda: "insights-hedge" not in threads()),
             "entries": client.cache.stats().entries,
         }
-        print(json.dumps(said))
+        say(said)
 
 
 if __name__ == "__main__":
