@@ -103,7 +103,9 @@ def _next(state: State, queue: list[Candidate]) -> FlowGenerator[ModelResponse]:
         raise decisive
     state.failures.extend(error for error in result.errors if isinstance(error, InsightsError))
     if result.started > 1:
-        state.trace.notes.append(f"hedged: of {' and '.join(state.tried)} {state.tried[result.winner]} was the first")
+        names = [each.name for each in (first, second)]
+        winner, loser = names[result.winner], names[1 - result.winner]
+        state.trace.notes.append(f"hedged: {winner} was the first, {loser} was hung up on; what that cost isn't known")
     return (yield from _gone_on(flows[result.winner], result.news))
 
 
