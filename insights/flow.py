@@ -66,11 +66,10 @@ def call(plan: Plan) -> FlowGenerator[ModelResponse]:
                 return found
             except InsightsError as error:
                 state.failures.append(error)
-                if not any(error is known for known in state.errors):
-                    state.errors.append(error)
+                state.note(error)
                 queue = _following(state, error, queue)
                 if not isinstance(error, RateLimitError):  # it isn't the key's fault
-                    queue = [each for each in queue if each.deployment is None or each.deployment.elsewhere]
+                    queue = [each for each in queue if not each.just_a_key]
                 if not queue:
                     final = _final(state, len(plan.candidates))
                     raise final from final.__cause__
@@ -88,20 +87,21 @@ def _next(state: State, queue: list[Candidate]) -> FlowGenerator[ModelResponse]:
     if state.plan.hedge_after is None or state.tried or not queue:
         return (yield from _candidate(state, first, more=bool(queue)))
     # Another key of the same host would only be late too.
-    second = next((each for each in queue if each.deployment is None or each.deployment.elsewhere), queue[0])
+    second = next((each for each in queue if not each.just_a_key), queue[0])
     flows = tuple(Flow(_candidate(state, each, more=True)) for each in (first, second))
     result: RaceResult = yield Race(flows, state.plan.hedge_after)
     if result.started > 1:
         queue.remove(second)
-    known = [id(error) for error in state.errors]
-    state.errors.extend(e for e in result.errors if isinstance(e, InsightsError) and id(e) not in known)
+    ours = [error for error in result.errors if isinstance(error, InsightsError)]
+    for error in ours:
+        state.note(error)
     if result.winner is None:
         # What the caller has to mend counts more than what another model might.
         mend = [e for e in result.errors if not (isinstance(e, APIError) and state.plan.fallbacks.moves_on(e))]
         decisive = (mend or result.errors)[-1]
-        state.failures.extend(e for e in result.errors if isinstance(e, InsightsError) and e is not decisive)
+        state.failures.extend(error for error in ours if error is not decisive)
         raise decisive
-    state.failures.extend(error for error in result.errors if isinstance(error, InsightsError))
+    state.failures.extend(ours)
     if result.started > 1:
         names = [each.name for each in (first, second)]
         winner, loser = names[result.winner], names[1 - result.winner]
@@ -230,9 +230,9 @@ def _checked(state: State, model: LiteLLMChatModel, request: ChatRequest, *, mor
     except MissingKeyError as error:
         state.skip(model, error)
         raise
-    longer = bool(state.plan.fallbacks.context_window) and len(state.tried) == 1
-    refusal = unfit(model.info, request) if more or longer or len(state.tried) > 1 else None
-    if refusal is not None and (more or len(state.tried) > 1 or isinstance(refusal, ContextWindowExceededError)):
+    choice = more or len(state.tried) > 1
+    refusal = unfit(model.info, request) if choice or state.plan.fallbacks.context_window else None
+    if refusal is not None and (choice or isinstance(refusal, ContextWindowExceededError)):
         refusal.provider, refusal.model = model.provider, model.upstream
         state.skip(model, refusal)
         raise refusal

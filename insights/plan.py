@@ -33,6 +33,11 @@ class Candidate:
     spare: bool = False
     """Whether the next candidate is the same model under another key or deployment."""
 
+    @property
+    def just_a_key(self) -> bool:
+        """Whether it is only another key for the same model at the same host."""
+        return self.deployment is not None and not self.deployment.elsewhere
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -92,6 +97,11 @@ class State:
         attempt = Attempt(model=model.upstream, provider=model.provider, started=time.time(), decision="pending")
         self.trace.attempts.append(attempt)
         return attempt
+
+    def note(self, error: InsightsError) -> None:
+        """Keeps an error, unless an attempt has done so already."""
+        if not any(error is known for known in self.errors):
+            self.errors.append(error)
 
     def skip(self, model: LiteLLMChatModel, error: InsightsError) -> None:
         """A candidate that isn't asked, and why."""

@@ -65,7 +65,7 @@ class Planner:
             chain = given_chain(options["fallbacks"])
 
         def stand_in(name: str, change: Mapping[str, Any]) -> Candidate:
-            return self._fallback(name, change, request, where, adapter.native_params)
+            return self._fallback(name, change, request, where, route.provider)
 
         wish = control(options["cache"], options["sample"], self.settings, inside_cassette=intercept.active())
         return Plan(
@@ -73,7 +73,7 @@ class Planner:
             add=stand_in,
             fallbacks=fallbacks,
             retry=RetryPolicy(num_retries=self._retries(options["num_retries"])),
-            timeout=self._timeout(options["timeout"], route.provider),
+            timeout=self._timeout(options, route.provider),
             attempt_timeout=_seconds("attempt_timeout", options, self.settings.attempt_timeout),
             stream_idle_timeout=_seconds("stream_idle_timeout", options, self.settings.stream_idle_timeout),
             hedge_after=_seconds("hedge_after", options, None),
@@ -187,18 +187,18 @@ class Planner:
         change: Mapping[str, Any],
         request: ChatRequest,
         options: Mapping[str, Any],
-        native: Sequence[str],
+        first: str,
     ) -> Candidate:
         """A later candidate: the call's parameters with its own over them, and none of the first one's key or host.
 
-        Parameters of the first provider's own (`native`), which mean nothing to another, are left out; so are credentials,
-        whichever way they were given, and to another provider all that went beside the parameters.
+        Parameters of the provider `first`, which mean nothing to another, are left out; so are credentials, whichever way they
+        were given, and to another provider all that went beside the parameters.
         """
         provider = ROUTER.find(name, self.catalog).provider  # a name nobody knows is told before anything is asked
         adapter = ModelFactory.adapter_class(Provider(provider))
         places = (*PLACE_OPTIONS, *adapter.options)
         own = {key: value for key, value in change.items() if key in places}
-        same = provider == self.route(request.model).provider
+        same = provider == first
         extra: dict[str, Any] = {
             "extra_body": request.extra_body if same else {},
             "extra_headers": {n: v for n, v in request.extra_headers.items() if same and not is_credential(n)},
@@ -210,6 +210,7 @@ class Planner:
             if key in PLAN_OPTIONS:
                 raise BadRequestError(f"{key} is for the whole call, not for one fallback", hint=f"pass {key}= to the call")
         check_names(more.keys() - {"messages"}, adapter.native_params, provider, (*PLACE_OPTIONS, *adapter.options))
+        native = ModelFactory.adapter_class(Provider(first)).native_params
         foreign = set(native) - set(adapter.native_params) - OPENAI_PARAMS
         changed = replace(request, model=name, params={n: v for n, v in request.params.items() if n not in foreign}, **extra)
         if more or any(key in change for key in extra):
@@ -244,9 +245,10 @@ class Planner:
             raise BadRequestError(f"num_retries must be a whole number from 0, got {given!r}")
         return given
 
-    def _timeout(self, given: Any, provider: str) -> float:
+    def _timeout(self, options: Mapping[str, Any], provider: str) -> float:
+        given = _seconds("timeout", options, None)
         if given is not None:
-            return _seconds("timeout", {"timeout": given}, None) or 0.0
+            return given
         if self.settings.timeout_given:
             return self.settings.timeout
         return self.catalog.provider(provider).timeout

@@ -52,13 +52,13 @@ class DeadlineBackend:
 
     def connect_tcp(self, host: str, port: int, timeout: float | None = None, **options: Any) -> DeadlineStream:
         addresses = _resolved(host, port, _cut(timeout))
-        for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
-            try:  # one after the other, as `socket.create_connection` does, but all within the time
+        if not addresses:
+            raise OSError(f"{host} has no address")
+        # One after the other, as `socket.create_connection` does, but all within the time; the last one's error counts.
+        for address in addresses[:-1]:
+            with contextlib.suppress(Exception):
                 return DeadlineStream(self._backend.connect_tcp(address, port, _cut(timeout), **options))
-            except Exception:
-                if not left:
-                    raise
-        raise OSError(f"{host} has no address")
+        return DeadlineStream(self._backend.connect_tcp(addresses[-1], port, _cut(timeout), **options))
 
 
 def _resolved(host: str, port: int, timeout: float | None) -> list[str]:
