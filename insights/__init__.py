@@ -16,6 +16,7 @@ from insights._version import __version__ as __version__
 if TYPE_CHECKING:
     from insights import cache as cache
     from insights.cache.store import CacheStats
+    from insights.cassettes.inject import Fault
     from insights.cassettes.use import use_cassette
     from insights.client import Client, acompletion, completion, explain_route
     from insights.core.config import Settings
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         InsightsError,
         InternalServerError,
         MissingKeyError,
+        NetworkBlockedError,
         NotFoundError,
         PermissionDeniedError,
         QuotaExceededError,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from insights.streaming import AsyncStream, Stream
 
 _HOMES = {
+    "cassettes.inject": "Fault",
     "cassettes.use": "use_cassette",
     "cache.store": "CacheStats",
     "client": "Client acompletion completion explain_route",
@@ -73,7 +76,8 @@ _HOMES = {
     "core.errors": """AllModelsFailedError APIConnectionError APIError APIResponseValidationError AuthenticationError
         BadRequestError CacheError CacheMissError CassetteError CassetteMissingError CircuitOpenError
         ConfigError ContentPolicyViolationError
-        ContextWindowExceededError EmptyResponseError InsightsError InternalServerError MissingKeyError NotFoundError
+        ContextWindowExceededError EmptyResponseError InsightsError InternalServerError MissingKeyError NetworkBlockedError
+        NotFoundError
         PermissionDeniedError QuotaExceededError RateLimitError ServiceUnavailableError Timeout TruncatedStreamError
         UnknownModelError UnsupportedParamsError""",
     "core.types": "Attempt Choices Chunk Cost Function Message ModelResponse ToolCall Trace Usage",
@@ -90,8 +94,9 @@ __all__ = [
     "AuthenticationError", "BadRequestError", "CacheError", "CacheMissError", "CacheStats",
     "CassetteError", "CassetteMissingError", "Choices", "Chunk", "CircuitOpenError",
     "Client", "ConfigError", "ContentPolicyViolationError", "ContextWindowExceededError", "Cost", "EmptyResponseError",
-    "Function", "Health",
-    "InsightsError", "InternalServerError", "Message", "MissingKeyError", "ModelResponse", "NotFoundError",
+    "Fault", "Function", "Health",
+    "InsightsError", "InternalServerError", "Message", "MissingKeyError", "ModelResponse",
+    "NetworkBlockedError", "NotFoundError",
     "PermissionDeniedError", "QuotaExceededError", "RateLimitError", "RouteExplanation", "ServiceUnavailableError", "Settings",
     "Stream", "Timeout", "ToolCall", "Trace", "TruncatedStreamError", "UnknownModelError", "UnsupportedParamsError", "Usage",
     "acompletion", "cache", "completion", "explain_route", "health", "no_waiting", "use_cassette",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from insights.adapters.models.identity import cache_fields
 from insights.cache.key import differences
 from insights.cache.store import CacheStats, tag_of
 from insights.core.errors import BadRequestError
-from insights.flow import cache_fields
 from insights.planning import Planner
 
 

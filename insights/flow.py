@@ -8,15 +8,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from insights.adapters.models import transport
-from insights.adapters.models.egress import check_url
-from insights.adapters.models.history import outgoing
+from insights.adapters.models.identity import cache_fields
 from insights.attempts import ask
-from insights.cache.control import Control
-from insights.cache.key import key_fields, looks_secret
+from insights.cache.key import looks_secret
 from insights.cache.lookup import Lookup
 from insights.cache.store import tag_of
 from insights.core.effects import Effect, Flow, FlowGenerator, Opened, Race, RaceResult
@@ -195,21 +192,6 @@ def _candidate(state: State, candidate: Candidate, *, more: bool) -> FlowGenerat
         return found
     finally:
         lookup.leave()
-
-
-def cache_fields(model: LiteLLMChatModel, request: ChatRequest, control: Control, drop_params: bool) -> dict[str, Any]:
-    """All that makes the cache key of a request to a model; see `insights.cache.key`."""
-    return key_fields(
-        replace(request, messages=outgoing(model.lane(request), request.messages)),
-        provider=model.provider,
-        model=model.model_id,
-        base=check_url(model.base, model.provider),  # a URL that no request may go to has no stored answers either
-        options=model.place,
-        namespace=control.namespace,
-        sample=control.sample,
-        drop_params=drop_params,
-        defaults=dict(model.default_params) if model.at_home else None,
-    )
 
 
 def _secrets(model: LiteLLMChatModel, request: ChatRequest, where: Endpoint) -> list[str]:

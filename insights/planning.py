@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -20,17 +20,34 @@ from insights.core.config import Settings
 from insights.core.errors import BadRequestError, UnknownModelError
 from insights.core.request import OPENAI_PARAMS, PLACE_OPTIONS, PLAN_OPTIONS, ChatRequest, build_request, check_names
 from insights.plan import Candidate, Plan
-from insights.routing.breaker import BREAKERS
+from insights.routing.breaker import BREAKERS, Breakers
 from insights.routing.fallback import Fallbacks, given_chain, given_words, read_fallbacks
-from insights.routing.retry import RetryPolicy
-from insights.routing.spread import SPREAD, Deployment, given_keys
+from insights.routing.retry import BUDGETS, RetryBudgets, RetryPolicy
+from insights.routing.spread import SPREAD, Deployment, Spread, given_keys
 
 if TYPE_CHECKING:
     from insights.adapters.models.routes import Route
 
 
 LONGEST: Final = 10.0**9  # seconds; beyond, the system's clocks give up, and nobody waits
-_OF_CASSETTES: Final[WeakKeyDictionary[Any, AnswerCache]] = WeakKeyDictionary()
+
+
+@dataclass
+class _Apart:
+    """What a cassette has for itself, as long as it is used: what it answers says nothing of the providers of today."""
+
+    cache: AnswerCache = field(default_factory=lambda: AnswerCache(MemoryStore()))
+    breakers: Breakers = field(default_factory=Breakers)
+    budgets: RetryBudgets = field(default_factory=RetryBudgets)
+    spread: Spread = field(default_factory=Spread)
+
+
+_OF_CASSETTES: Final[WeakKeyDictionary[Any, _Apart]] = WeakKeyDictionary()
+
+
+def _apart() -> _Apart | None:
+    cassette = intercept.innermost()
+    return None if cassette is None else _OF_CASSETTES.setdefault(cassette, _Apart())
 
 
 class Planner:
@@ -67,31 +84,38 @@ class Planner:
         def stand_in(name: str, change: Mapping[str, Any]) -> Candidate:
             return self._fallback(name, change, request, where, route.provider)
 
+        apart = _apart()
         wish = control(options["cache"], options["sample"], self.settings, inside_cassette=intercept.active())
         return Plan(
             candidates=[*self._spread(first, turns, stand_in), *(stand_in(name, change) for name, change in chain)],
             add=stand_in,
             fallbacks=fallbacks,
-            retry=RetryPolicy(num_retries=self._retries(options["num_retries"])),
+            retry=RetryPolicy(num_retries=self._retries(options["num_retries"]), at_once=_answers_wait_for_nobody()),
             timeout=self._timeout(options, route.provider),
             attempt_timeout=_seconds("attempt_timeout", options, self.settings.attempt_timeout),
             stream_idle_timeout=_seconds("stream_idle_timeout", options, self.settings.stream_idle_timeout),
             hedge_after=_seconds("hedge_after", options, None),
-            breakers=BREAKERS if self.settings.breaker else None,
+            breakers=(apart.breakers if apart else BREAKERS) if self.settings.breaker else None,
+            budgets=apart.budgets if apart else BUDGETS,
+            spread=self._turns(),
             drop_params=self.settings.drop_params if options["drop_params"] is None else bool(options["drop_params"]),
             control=wish,
             cache=self.open_cache() if wish.on else None,
         )
 
     def open_cache(self) -> AnswerCache:
-        """The cache of the settings' directory; inside a cassette that replays one of its own, for as long as it is used.
+        """The cache of the settings' directory; inside a cassette one of its own, for as long as it is used.
 
-        What a cassette answers is no answer of the provider's, and must not be found outside.
+        What a cassette answers must not be found outside, and what is recorded must not depend on what was found there.
         """
-        if intercept.replaying():
-            cassette = intercept.innermost()
-            return _OF_CASSETTES.setdefault(cassette, AnswerCache(MemoryStore()))
+        apart = _apart()
+        if apart is not None:
+            return apart.cache
         return open_cache(self.settings.cache_dir, self.settings.cache_size_limit)
+
+    def _turns(self) -> Spread:
+        apart = _apart()
+        return apart.spread if apart else SPREAD
 
     def _lists(self, options: Mapping[str, Any]) -> Fallbacks:
         """The lists of `fallback.yaml` with the call's over them."""
@@ -116,7 +140,7 @@ class Planner:
         if keys is not None:
             if given:
                 raise BadRequestError("keys= says where a call goes and with which key", hint="leave out api_key=, api_base=")
-            return SPREAD.order(given_keys(keys, provider))
+            return self._turns().order(given_keys(keys, provider))
         if given or not rows:
             return []
         found = []
@@ -125,7 +149,7 @@ class Planner:
             key = self.settings.key(row["env_key"]) if "env_key" in row else None
             if key is not None or "env_key" not in row:
                 found.append({**change, **({"api_key": key} if key else {})})
-        return SPREAD.order(given_keys(found, provider)) if found else []
+        return self._turns().order(given_keys(found, provider)) if found else []
 
     def _spread(
         self,
@@ -252,6 +276,11 @@ class Planner:
         if self.settings.timeout_given:
             return self.settings.timeout
         return self.catalog.provider(provider).timeout
+
+
+def _answers_wait_for_nobody() -> bool:
+    cassette = intercept.innermost()
+    return cassette is not None and cassette.replaying and not cassette.realtime
 
 
 def _seconds(name: str, options: Mapping[str, Any], default: float | None) -> float | None:

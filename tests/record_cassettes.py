@@ -1,6 +1,6 @@
 """Records the committed cassettes from the wire simulator: `python -m tests.record_cassettes [folder]`, or `make cassettes`.
 
-The scenes below are the whole list of what is recorded. Recording again gives the same bytes.
+The scenes below are the whole list of what is recorded. Recording again gives the same, times aside.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def record(folder: Path = FOLDER) -> list[Path]:
 def _record(scene: Scene, path: Path, simulator: Simulator, hosts: Mapping[str, str]) -> Path:
     for kind, provider, wait in scene.failures:
         simulator.fail(kind, provider, retry_after=wait)
-    with insights.use_cassette(path, mode="record", recorded_from=RECORDED_FROM, hosts=hosts):
+    with insights.use_cassette(path, mode="refresh", recorded_from=RECORDED_FROM, hosts=hosts):
         for asked in scene.calls:
             ask({**asked, "fallbacks": [], **_towards(simulator, asked), **_chain(simulator, asked)})
     return path
@@ -174,8 +174,9 @@ def _chain(simulator: Simulator, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _nothing_from_outside() -> Iterator[None]:
-    """Settings of the machine must not show in a cassette."""
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("INSIGHTS_")}
+    """Settings of the machine, and who is recording, must not show in a cassette; in CI too it is recorded, for comparing."""
+    outside = [name for name in os.environ if name.startswith("INSIGHTS_") or name in ("CI", "PYTEST_CURRENT_TEST")]
+    kept = {name: os.environ.pop(name) for name in outside}
     try:
         yield
     finally:

@@ -64,14 +64,14 @@ def key_fields(
         "api_base": _plain_base(base),
         "drop_params": drop_params,
         "messages": [
-            {name: _number(value) for name, value in message.items() if value is not None} for message in request.messages
+            {name: plain_numbers(value) for name, value in message.items() if value is not None} for message in request.messages
         ],
         "params": {
-            name: _number(_listed(name, value))
+            name: plain_numbers(_listed(name, value))
             for name, value in request.params.items()
             if name != "stream_options" and not _says_nothing(value, neutral.get(name, ()))
         },
-        "extra_body": _number(request.extra_body),
+        "extra_body": plain_numbers(request.extra_body),
         "extra_headers": _headers(request.extra_headers),
         "options": {name: str(value) for name, value in (options or {}).items() if not looks_secret(name)},
     }
@@ -103,35 +103,40 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
     >>> differences({"params": {"n": 1, "messages": ["Hi"]}}, {"params": {"n": 2, "messages": ["Hi", "Ho"]}})
     ['n', 'messages[1]']
     """
-    return [path.removeprefix("params.") for path in _different(a, b, "")]
+    return [path.removeprefix("params.") for path, _, _ in changes(a, b)]
 
 
-def _different(a: Any, b: Any, path: str) -> Iterator[str]:
+ABSENT: Final = type("Absent", (), {"__repr__": lambda self: "(absent)", "__slots__": ()})()
+"""Stands for what one of two values compared doesn't have."""
+
+
+def changes(a: Any, b: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Where two pieces of JSON data differ: the path, what the first has there, what the second has; `ABSENT` for nothing."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         for name in [*a, *(name for name in b if name not in a)]:
             inner = f"{path}.{name}" if path else str(name)
             if name in a and name in b:
-                yield from _different(a[name], b[name], inner)
+                yield from changes(a[name], b[name], inner)
             else:
-                yield inner
+                yield inner, a.get(name, ABSENT), b.get(name, ABSENT)
     elif isinstance(a, list) and isinstance(b, list):
         for index in range(max(len(a), len(b))):
             inner = f"{path}[{index}]"
             if index < min(len(a), len(b)):
-                yield from _different(a[index], b[index], inner)
+                yield from changes(a[index], b[index], inner)
             else:
-                yield inner
+                yield inner, (a[index] if index < len(a) else ABSENT), (b[index] if index < len(b) else ABSENT)
     elif canonical_json(a) != canonical_json(b):  # Python calls True and 1 equal
-        yield path
+        yield path, a, b
 
 
-def _number(value: Any) -> Any:
+def plain_numbers(value: Any) -> Any:
     """JSON data in which a whole number has one spelling: 1.0 is 1."""
     if isinstance(value, float):
         return int(value) if value.is_integer() and abs(value) < _EXACT_INT else value
     if isinstance(value, Mapping):
-        return {name: _number(item) for name, item in value.items()}
-    return [_number(item) for item in value] if isinstance(value, list) else value
+        return {name: plain_numbers(item) for name, item in value.items()}
+    return [plain_numbers(item) for item in value] if isinstance(value, list) else value
 
 
 def _listed(name: str, value: Any) -> Any:

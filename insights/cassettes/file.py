@@ -1,81 +1,79 @@
 """Cassette files: vcrpy's YAML format, version 1, so that vcrpy can read ours and we can read vcrpy's.
 
-Read with PyYAML's safe loader, whatever vcrpy would allow; written atomically, with allow-listed headers only, and not at
-all when something in it has the shape of a key.
+Read with PyYAML's safe loader, whatever vcrpy would allow; written atomically, scrubbed, and not at all when a key is left.
+What vcrpy doesn't know (who was asked, when, and what for) stands under `insights`, beside the request and the response.
 """
 
 from __future__ import annotations
 
+import base64
+import importlib
 import json
-import os
-import tempfile
+import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from insights._version import __version__
+from insights.cassettes.readable import indented
+from insights.cassettes.scrub import Scrubber, public_body, public_url
+from insights.cassettes.writing import write_text
 from insights.catalog.loader import yaml_loader
-from insights.core.effects import WireCall
+from insights.core.effects import Recorded
 from insights.core.errors import CassetteError
-from insights.core.intercept import Recorded
-from insights.core.redact import SecretStr, redact
 
-# What a replay needs of a response's head. Everything else may name accounts, sessions or machines.
-KEPT_HEADERS: Final = ("content-type", "retry-after", "retry-after-ms", "x-request-id", "request-id", "x-should-retry")
+_LIVE: Final = {"what": "the hosts named in the requests"}
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """One request and its response."""
+    """One request and its response. `recorded_at` is a UTC time in ISO 8601, `meaning` a fingerprint; see `match.py`."""
 
     method: str
     uri: str
     body: bytes
     response: Recorded
+    provider: str = ""
+    model: str = ""
+    meaning: str = ""
+    recorded_at: str = ""
 
 
-def canonical_body(body: bytes) -> Any:
-    """A request's body for comparing: JSON without regard to key order and white space, else the bytes."""
-    try:
-        return json.loads(body)
-    except ValueError:
-        return body
+@dataclass(frozen=True, slots=True)
+class CassetteFile:
+    """What a file holds. `test` is the pytest id of the test that recorded it, if one did."""
+
+    interactions: list[Interaction]
+    recorded_from: Mapping[str, str] = field(default_factory=dict)
+    recorded_by: str = ""
+    test: str = ""
 
 
-def same_request(interaction: Interaction, call: WireCall) -> bool:
-    """Whether a recording is of this request: method, scheme, host, path, query and canonical body."""
-    if interaction.method != call.method:
-        return False
-    one, two = urlsplit(interaction.uri), urlsplit(call.url)
-    if (one.scheme, one.netloc, one.path) != (two.scheme, two.netloc, two.path):
-        return False
-    if sorted(parse_qsl(one.query)) != sorted(parse_qsl(two.query)):
-        return False
-    return bool(canonical_body(interaction.body) == canonical_body(call.content))
-
-
-def read_cassette(path: Path) -> list[Interaction]:
-    """The interactions of a cassette.
+def read_cassette(path: Path) -> CassetteFile:
+    """What a cassette holds.
 
     Raises:
-        CassetteError: there is no such file, or it isn't a cassette.
+        FileNotFoundError: there is no such file.
+        CassetteError: it can't be read, or isn't a cassette.
     """
     import yaml
 
     try:
         data = yaml.load(path.read_bytes(), Loader=yaml_loader())  # noqa: S506  # a safe loader
     except FileNotFoundError:
-        raise CassetteError(
-            f"{path}: there is no such cassette",
-            hint=f"record it: use_cassette({str(path)!r}, mode='record'), with a key set",
-        ) from None
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise CassetteError(f"{path}: can't be read: {type(error).__name__}: {error}", hint="record it again") from None
     try:
-        return [_interaction(item) for item in data["interactions"]]
+        return CassetteFile(
+            [_interaction(item) for item in data["interactions"]],
+            {str(name): str(value) for name, value in (data.get("recorded_from") or {}).items()},
+            str(data.get("recorded_by") or ""),
+            str(data.get("test") or ""),
+        )
     except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
         raise CassetteError(
             f"{path}: not a cassette in vcrpy's format ({type(error).__name__}: {error})", hint="record it again"
@@ -83,23 +81,75 @@ def read_cassette(path: Path) -> list[Interaction]:
 
 
 def _interaction(item: Mapping[str, Any]) -> Interaction:
-    request, response = item["request"], item["response"]
-    body = _bytes((response.get("body") or {}).get("string"))
-    headers = {str(name).lower(): _first(value) for name, value in (response.get("headers") or {}).items()}
-    if headers.pop("content-encoding", "").lower() in ("gzip", "deflate") and body[:1] in (b"\x1f", b"\x78"):
-        body = zlib.decompress(body, 47)
-    pieces = _cut(body, response.get("pieces"))
+    request, response, ours = item["request"], item["response"], item.get("insights") or {}
+    urlsplit(request["uri"])  # a ValueError for what is none
     status = response["status"]
-    code = status["code"] if isinstance(status, Mapping) else status
-    return Interaction(request["method"], request["uri"], _bytes(request.get("body")), Recorded(int(code), headers, pieces))
+    body = _bytes(response.get("body"))
+    headers = {str(name).lower(): _first(value) for name, value in (response.get("headers") or {}).items()}
+    body = _decompressed(body, headers.pop("content-encoding", ""))
+    early = "the recording ends here: this stream was left early when it was recorded"
+    found = Recorded(
+        int(status["code"] if isinstance(status, Mapping) else status),
+        headers,
+        _cut(body, response.get("pieces")),
+        tuple(float(each) for each in ours.get("seconds") or ()),
+        CassetteError(early, hint="record it again, reading the stream to its end") if ours.get("left_early") else None,
+    )
+    told = [str(ours.get(name) or "") for name in ("provider", "model", "meaning", "recorded_at")]
+    return Interaction(str(request["method"]), str(request["uri"]), _bytes(request.get("body")), found, *told)
 
 
-def _bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value or "").encode()
+def _bytes(body: Any) -> bytes:
+    """A body in any of the ways vcrpy and other recorders write it."""
+    if isinstance(body, Mapping):
+        body = body.get("string", body.get("base64_string"))
+    if isinstance(body, bytes):
+        return body
+    if body is None:
+        return b""
+    if not isinstance(body, str):
+        raise TypeError(f"a body is a {type(body).__name__}")
+    return _event_stream(body) or body.encode("utf-8", "surrogatepass")
+
+
+def _event_stream(text: str) -> bytes | None:
+    """AWS's binary event stream, which recorders that keep text only write as base64 or one character a byte."""
+    try:
+        if text[:1] == "\x00":
+            data = text.encode("latin-1")
+        elif text[:4] == "AAAA":  # base64 of the first bytes of a length
+            data = base64.b64decode("".join(text.split()), validate=True)
+        else:
+            return None
+    except ValueError:
+        return None
+    # A frame begins with its length, the length of its headers and a checksum over both (Amazon's event stream encoding).
+    framed = len(data) >= 12 and zlib.crc32(data[:8]) == int.from_bytes(data[8:12])
+    return data if framed else None
+
+
+def _decompressed(body: bytes, coding: str) -> bytes:
+    """A body without its compression; many cassettes have the header over a plain body, or the other way round."""
+    coding = coding.strip().lower()
+    if body[:2] == b"\x1f\x8b":
+        return zlib.decompressobj(31).decompress(body)  # a stream that was flushed may lack its trailer
+    if coding == "deflate" and body[:1] == b"\x78":
+        return zlib.decompressobj().decompress(body)
+    for name in {"br": ("brotli", "brotlicffi"), "zstd": ("zstandard",)}.get(coding, ()):
+        try:
+            body.decode()
+        except UnicodeDecodeError:
+            try:
+                return bytes(importlib.import_module(name).decompress(body))
+            except ImportError:
+                continue
+        return body
+    return body
 
 
 def _first(value: Any) -> str:
-    return str(value[0]) if isinstance(value, list) and value else str(value or "")
+    value = value[0] if isinstance(value, list) and value else value or ""
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def _cut(body: bytes, lengths: Any) -> list[bytes]:
@@ -113,70 +163,125 @@ def _cut(body: bytes, lengths: Any) -> list[bytes]:
     return pieces
 
 
-def write_cassette(
-    path: Path, interactions: Sequence[Interaction], recorded_from: Mapping[str, str], secrets: Iterable[SecretStr] = ()
-) -> None:
-    """Writes a cassette in one step.
+# ---------------------------------------------------------------- writing
+
+
+def public(item: Interaction, scrubber: Scrubber) -> Interaction:
+    """An interaction as it may be written."""
+    body = public_body(item.body)
+    return replace(item, uri=public_url(item.uri), body=body, response=scrubber.response(item.response))
+
+
+def write_cassette(path: Path, content: CassetteFile, secrets: Iterable[str] = ()) -> None:
+    """Writes a cassette in one step, without keys and ids of accounts.
 
     Args:
-        secrets: the keys the recorded calls were made with, whatever their shape.
+        secrets: known keys, whatever their shape; see `Scrubber`.
 
     Raises:
-        CassetteError: a key would be in it; the old file is kept.
+        CassetteError: a key would be left in it, or it can't be written. The old file is kept.
     """
     import yaml
 
+    scrubber = Scrubber(secrets)
+    items = [public(item, scrubber) for item in content.interactions]
     data = {
         "version": 1,
-        "recorded_by": f"insights {__version__}",
-        "recorded_from": dict(recorded_from) or {"what": "the hosts named in the requests"},
-        "interactions": [_plain(item) for item in interactions],
+        "recorded_by": content.recorded_by or f"insights {__version__}",
+        "recorded_from": dict(content.recorded_from) or _LIVE,
+        **({"test": content.test} if content.test else {}),
+        "interactions": [_plain(item) for item in items],
     }
-    dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text = yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120)
-    # Bytes that aren't text stand in the file as base64, which hides a key from a look at the file alone.
-    binary = [body.decode("latin-1") for item in interactions for body in (item.body, b"".join(item.response.pieces))]
-    if any(redact(part, *secrets) != part for part in (text, *binary)):
-        raise CassetteError(
-            f"{path}: not written: something in it has the shape of a key", hint="take the key out of the request"
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise CassetteError(f"{path}: can't be written: {error.strerror}", hint="choose another path") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    text = yaml.dump(data, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
+    for number, item in enumerate(items, 1):
+        whole = b"".join(item.response.pieces)
+        # Bytes that aren't text stand in the file as base64, which hides a key from a look at the file alone.
+        looked = (item.uri, *(part.decode("latin-1") for part in (item.body, whole)), *item.response.headers.values())
+        if scrubber.leaks(*looked) or scrubber.leaks_in_data(item.body) or scrubber.leaks_in_data(whole):
+            raise _leak(path, f"its {_nth(number)} request or its answer")
+    if scrubber.leaks(text):
+        raise _leak(path, "something in it")
+    write_text(path, text)
+
+
+def _leak(path: Path, what: str) -> CassetteError:
+    return CassetteError(
+        f"{path}: not written: {what} has a key in it, or something in the shape of a key",
+        hint="take the key out of the prompt or the parameters",
+    )
+
+
+def _nth(number: int) -> str:
+    ending = "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _dumper() -> Any:
+    import yaml
+
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+    class BlockDumper(base):  # type: ignore[misc]  # whichever there is
+        """Writes texts of several lines as such, and numbers side by side."""
+
+    def text(dumper: Any, value: str) -> Any:
+        style = "|" if "\n" in value else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    def items(dumper: Any, value: list[Any]) -> Any:
+        flow = bool(value) and all(isinstance(each, int | float) for each in value)
+        return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=flow)
+
+    BlockDumper.add_representer(str, text)
+    BlockDumper.add_representer(list, items)
+    return BlockDumper
 
 
 def _plain(item: Interaction) -> dict[str, Any]:
     response = item.response
-    body = b"".join(response.pieces)
+    whole = b"".join(response.pieces)
+    body, pieces = _readable(whole), [len(piece) for piece in response.pieces]
+    ours: dict[str, Any] = {name: getattr(item, name) for name in ("provider", "model", "recorded_at", "meaning")}
+    seconds = list(response.seconds)
+    if isinstance(body, str) and body.encode() != whole:  # set anew, for reading: no stream
+        pieces, seconds = [], seconds[-1:]
+    ours |= {"seconds": seconds, "left_early": response.fault is not None}
+    ours = {name: value for name, value in ours.items() if value}
+    is_json = isinstance(_readable(item.body), str) and _is_json(item.body)
     return {
-        "request": {"method": item.method, "uri": item.uri, "body": _readable(item.body), "headers": _kind(item.body)},
+        "request": {
+            "method": item.method,
+            "uri": item.uri,
+            "body": _readable(item.body),
+            # The one header vcrpy needs: without it it compares JSON bodies by their bytes.
+            "headers": {"content-type": ["application/json"]} if is_json else {},
+        },
         "response": {
             "status": {"code": response.status, "message": ""},
-            "headers": {name: [response.headers[name]] for name in KEPT_HEADERS if name in response.headers},
-            "body": {"string": _readable(body)},
-            **({"pieces": [len(piece) for piece in response.pieces]} if len(response.pieces) > 1 else {}),
+            "headers": {name: [value] for name, value in response.headers.items()},
+            "body": {"string": body},
+            **({"pieces": pieces} if len(pieces) > 1 else {}),
         },
+        **({"insights": ours} if ours else {}),
     }
 
 
-def _kind(body: bytes) -> dict[str, list[str]]:
-    """The one header vcrpy needs: without it it compares JSON bodies by their bytes."""
-    return {} if isinstance(canonical_body(body), bytes) else {"content-type": ["application/json"]}
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+# What YAML can't hold as text, or not as it is: it would come back as something else, or not at all.
+_NOT_IN_YAML: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _readable(body: bytes) -> str | bytes:
+    """A body as text where it is one, JSON with line breaks and indents."""
     try:
-        return body.decode()
+        text = body.decode()
     except UnicodeDecodeError:
         return body
+    return body if _NOT_IN_YAML.search(text) else indented(text)

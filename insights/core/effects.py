@@ -13,7 +13,7 @@ A `Performer` does the deeds: `insights.adapters.models.http` has the blocking o
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
@@ -51,6 +51,25 @@ class WireCall:
     model: str = ""
     secret: SecretStr | None = field(default=None, repr=False)
     """The key the call carries, for those who write something down: it must not be in it."""
+    meaning: Mapping[str, Any] | None = field(default=None, repr=False)
+    """What is asked, in the library's own terms; only where a cassette wants to know."""
+    cleared: bool = False
+    """Whether the cassette in use has been asked already."""
+    recorded: Recorded | None = field(default=None, repr=False)
+    """What it answered; None: the request may go out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A response as it was recorded: decompressed, in the pieces it came in."""
+
+    status: int
+    headers: dict[str, str]
+    pieces: list[bytes]
+    seconds: tuple[float, ...] = ()
+    """When each piece came, in seconds after the request; empty where nobody knows, or nobody wants to wait."""
+    fault: Exception | None = None
+    """What is raised where the pieces end, instead of an end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@
     ├── CacheError                       answers could not be forgotten as asked
     ├── CacheMissError                   cache="only" and nothing is stored
     ├── CassetteError                    a cassette can't be read, written or used
-    │   └── CassetteMissingError         the request isn't in the cassette
+    │   ├── CassetteMissingError         the request isn't in the cassette
+    │   └── NetworkBlockedError          another machine was to be reached while a cassette replays
     ├── AllModelsFailedError             every candidate of a fallback chain failed (an ExceptionGroup too)
     └── APIError                         one call to one provider failed
         ├── AuthenticationError          401, or a key the provider calls invalid
@@ -96,6 +97,10 @@ class CassetteError(InsightsError):
 
 class CassetteMissingError(CassetteError):
     """The cassette holds no recording of this request."""
+
+
+class NetworkBlockedError(CassetteError):
+    """Something wanted to reach another machine while a cassette replays."""
 
 
 class APIError(InsightsError):

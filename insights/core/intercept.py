@@ -1,32 +1,29 @@
 """Where a cassette steps in between a call and the network.
 
-Every request of insights passes the performers in `adapters.models.http`, whichever HTTP stack they use and whether they
-block or await; they ask here first. So one small interface serves all of them, and nothing has to be patched.
+Every request of insights passes here on its way to the performers in `adapters.models.http`, whichever HTTP stack they use
+and whether they block or await. So one small interface serves all of them, and nothing has to be patched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from contextvars import ContextVar
+from typing import Final, Protocol
 
-from insights.core.effects import WireCall
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """A response as it was recorded: decompressed, in the pieces it came in."""
-
-    status: int
-    headers: dict[str, str]
-    pieces: list[bytes]
+from insights.core.effects import Recorded, WireCall
+from insights.core.errors import InsightsError, MissingKeyError
 
 
 class Interceptor(Protocol):
     """What a cassette is, seen from the wire."""
 
     recording: bool
+    """Whether responses from the network are wanted."""
+    replaying: bool
+    """Whether every answer comes from the cassette, so that nothing goes out and no key is needed."""
+    realtime: bool
+    """Whether recorded answers take the time they took."""
 
     def replay(self, call: WireCall) -> Recorded | None:
         """The recorded response, or None to let the request go out.
@@ -38,9 +35,15 @@ class Interceptor(Protocol):
     def record(self, call: WireCall, response: Recorded) -> None:
         """Keeps a response that came from the network."""
 
+    def missing(self, call: WireCall, error: MissingKeyError) -> InsightsError:
+        """What is raised for a request that isn't recorded, and that lacks a key for going out."""
+
 
 # A plain stack, not a context variable: threads started inside `with use_cassette(...)` must be covered too.
 _stack: list[Interceptor] = []
+
+SENDING: Final[ContextVar[bool]] = ContextVar("insights_sending", default=False)
+"""Whether a request of insights is being sent right here, for other recorders in the way: they leave it alone."""
 
 
 @contextmanager
@@ -53,19 +56,19 @@ def installed(interceptor: Interceptor) -> Iterator[None]:
         _stack.remove(interceptor)
 
 
-def active() -> bool:
-    """Whether a cassette is in use."""
-    return bool(_stack)
-
-
 def innermost() -> Interceptor | None:
     """The cassette in use."""
     return _stack[-1] if _stack else None
 
 
+def active() -> bool:
+    """Whether a cassette is in use."""
+    return bool(_stack)
+
+
 def replaying() -> bool:
     """Whether every answer comes from a cassette, so that nothing is sent and no key is needed."""
-    return bool(_stack) and not _stack[-1].recording
+    return bool(_stack) and _stack[-1].replaying
 
 
 def recording() -> bool:
@@ -78,7 +81,7 @@ def replay(call: WireCall) -> Recorded | None:
     return _stack[-1].replay(call) if _stack else None
 
 
-def record(call: WireCall, status: int, headers: dict[str, str], pieces: list[bytes]) -> None:
+def record(call: WireCall, response: Recorded) -> None:
     """Gives a response to the innermost interceptor."""
     if _stack:
-        _stack[-1].record(call, Recorded(status, headers, pieces))
+        _stack[-1].record(call, response)

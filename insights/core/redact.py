@@ -27,8 +27,9 @@ _KEY_SHAPES: Final = re.compile(
     | (?<=[Bb]earer\ )[A-Za-z0-9._~+/=*-]{8,}
     | (?<=[?&]key=)[^&\s"']+
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
+SHORTEST: Final = 4  # characters; a shorter "key" would turn up everywhere
 
 
 class SecretStr:
@@ -93,6 +94,11 @@ def redact(text: str, *secrets: SecretStr | str | None) -> str:
     """
     for item in secrets:
         value = item.get_secret_value() if isinstance(item, SecretStr) else item
-        if value and len(value) >= 4:
+        if value and len(value) >= SHORTEST:
             text = text.replace(value, MASK)
     return _KEY_SHAPES.sub(MASK, text)
+
+
+def key_spans(text: str) -> list[tuple[int, int]]:
+    """Where in `text` something has the shape of a provider's key: beginnings and ends."""
+    return [match.span() for match in _KEY_SHAPES.finditer(text)]

@@ -25,6 +25,7 @@ class RetryPolicy:
         cap: seconds; no drawn wait is longer.
         patience: seconds; a provider that asks to wait longer isn't waited for.
         jitter: draws from 0 to its argument.
+        at_once: whether no wait is waited for: what is asked again is a recording.
     """
 
     num_retries: int = ATTEMPTS - 1
@@ -32,6 +33,7 @@ class RetryPolicy:
     cap: float = 8.0
     patience: float = 60.0
     jitter: Callable[[float], float] = field(default=lambda most: random.uniform(0, most))
+    at_once: bool = False
 
     def wait(self, error: APIError, attempt: int, left: float) -> float | None:
         """Seconds to wait before the next attempt; None when there should be none.
@@ -51,7 +53,7 @@ class RetryPolicy:
             seconds = self.jitter(min(self.cap, self.base * 2 ** (attempt - 1)))
         if seconds >= left:
             return None
-        return 0.0 if _without_waiting else seconds
+        return 0.0 if self.at_once or _without_waiting else seconds
 
 
 _without_waiting: list[object] = []

@@ -6,7 +6,7 @@ import copy
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from insights.adapters.models import convert, transport
@@ -14,6 +14,7 @@ from insights.adapters.models.body import Prepared, build
 from insights.adapters.models.decoder import Progress, StreamDecoder
 from insights.adapters.models.egress import Endpoint, endpoint
 from insights.adapters.models.frames import SSEFrames, events_of_list
+from insights.adapters.models.identity import meaning
 from insights.adapters.models.media import refuse_remote_media
 from insights.adapters.models.wire import Wire
 from insights.core import intercept
@@ -33,7 +34,8 @@ from insights.core.effects import (
     aclose,
     adrive,
 )
-from insights.core.errors import APIError, APIResponseValidationError
+from insights.core.errors import APIError, APIResponseValidationError, MissingKeyError
+from insights.core.intercept import Interceptor
 from insights.core.redact import redact
 from insights.core.request import PLACE_OPTIONS, PLAN_OPTIONS, ChatRequest, build_request, check_names
 from insights.core.types import Chunk, ModelResponse
@@ -62,7 +64,7 @@ class LiteLLMChatModel(Wire):
             self._settings,
             base=self.base,
             api_key=self._api_key,
-            required=self.key_required and not intercept.replaying(),
+            required=self.key_required and not intercept.active(),
         )
 
     def check_names(self, request: ChatRequest) -> None:
@@ -135,9 +137,30 @@ class LiteLLMChatModel(Wire):
         if not transport.loaded():
             yield Blocking(transport.load)
         prepared = self.prepare(request, where, drop_params)
-        if not intercept.replaying():
+        cassette = intercept.innermost()
+        if cassette is None:
             prepared.call = yield from self.authorize(prepared.call, where)
+        else:
+            yield from self._through(cassette, prepared, request, where)
         return prepared
+
+    def _through(self, cassette: Interceptor, prepared: Prepared, request: ChatRequest, where: Endpoint) -> FlowGenerator[None]:
+        """Gets the recorded answer, or all that the request needs to go out: what is recorded needs no key.
+
+        Raises:
+            CassetteMissingError: it is not recorded, and mustn't or can't go out.
+        """
+        said = meaning(self, request, streams=prepared.streams)
+        found = cassette.replay(replace(prepared.call, meaning=said))
+        prepared.call = replace(prepared.call, meaning=said, cleared=True, recorded=found)
+        if found is not None:
+            return
+        try:
+            if where.key is None:
+                endpoint(self.config, self._settings, base=self.base, required=self.key_required)
+            prepared.call = yield from self.authorize(prepared.call, where)
+        except MissingKeyError as error:
+            raise cassette.missing(prepared.call, error) from None
 
     def attempt(
         self, request: ChatRequest, where: Endpoint, *, until: float | None = None, drop_params: bool = False

@@ -162,6 +162,21 @@ def _cut(timeout: float | None) -> float | None:
     return left if timeout is None else min(left, timeout)
 
 
+def pause(seconds: float) -> None:
+    """Waits, in place of HTTP that would take so long: not beyond the deadline, and not where it is stopped.
+
+    Raises:
+        TimeoutError: the deadline came first.
+    """
+    if seconds <= 0:
+        return
+    until, cancel = _deadline.get(), _cancel.get()
+    left = seconds if until is None else min(until - time.monotonic(), seconds)
+    (cancel.wait if cancel is not None else time.sleep)(max(left, 0.0))
+    if left < seconds:
+        raise TimeoutError("deadline")
+
+
 @contextlib.contextmanager
 def deadline(until: float | None) -> Iterator[None]:
     """Bounds all blocking HTTP inside the block to `until`, a `time.monotonic()` moment; None bounds nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import time
@@ -10,10 +11,18 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from insights._version import __version__
+from insights.adapters.models.deadline import pause
 from insights.adapters.models.frames import Inflater
 from insights.core import intercept
-from insights.core.effects import WireCall
-from insights.core.errors import APIConnectionError, APIError, APIResponseValidationError, BadRequestError, Timeout
+from insights.core.effects import Recorded, WireCall
+from insights.core.errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseValidationError,
+    BadRequestError,
+    CassetteError,
+    Timeout,
+)
 from insights.core.redact import redact
 
 NO_DEADLINE: Final = 600.0  # seconds for a single read or write where the caller set no deadline
@@ -49,6 +58,16 @@ def build(client: Any, call: WireCall, until: float | None) -> Any:
 
 
 @contextlib.contextmanager
+def sending() -> Iterator[None]:
+    """Tells other recorders in the way (vcrpy's patches, say) that this request is none of theirs, while ours records."""
+    token = intercept.SENDING.set(intercept.recording())
+    try:
+        yield
+    finally:
+        intercept.SENDING.reset(token)
+
+
+@contextlib.contextmanager
 def typed(call: WireCall) -> Iterator[None]:
     """Turns what HTTP clients raise into our errors; the cause is cut off, because it holds the request and its key."""
     import httpx
@@ -78,6 +97,9 @@ class OpenResponse:
         self.status, self.headers, self.source, self.call, self.response = status, headers, source, call, response
         self.inflater = Inflater(headers.get("content-encoding", ""))
         self.pieces: list[bytes] | None = None
+        """The pieces so far, where a cassette wants them."""
+        self.seconds: list[float] = []
+        self.begun = time.monotonic()
         self.closed = False
         self.let_go: Callable[[], object] = lambda: None
         """Closes it from anywhere; for one that was forgotten."""
@@ -91,12 +113,33 @@ class OpenResponse:
     def took(self, data: bytes | None) -> bytes | None:
         """Decompresses a piece, and keeps it where a recording wants it."""
         plain = None if data is None else self.inflater.feed(data)
-        if self.pieces is not None and plain is not None:
-            self.pieces.append(plain)
-        if plain is None and self.pieces is not None:
-            intercept.record(self.call, self.status, self.headers, self.pieces)
-            self.pieces = None
+        if self.pieces is not None:
+            if plain is None:
+                self.keep()
+            else:
+                self.pieces.append(plain)
+                self.seconds.append(round(time.monotonic() - self.begun, 3))
         return plain
+
+    def keep(self, fault: Exception | None = None) -> None:
+        """Gives what came to the cassette that wants it, if it hasn't been given."""
+        pieces, self.pieces = self.pieces, None
+        if pieces is not None:
+            intercept.record(self.call, Recorded(self.status, self.headers, pieces, tuple(self.seconds), fault))
+
+    @contextlib.contextmanager
+    def failing(self) -> Iterator[None]:
+        """A body that fails, or is given up in the middle of a read, is nothing to keep."""
+        try:
+            yield
+        except BaseException:
+            self.pieces = None
+            raise
+
+    def left(self) -> None:
+        """The reader wants no more of it. What came is worth keeping, if something did and nothing failed."""
+        if self.pieces:
+            self.keep(CassetteError("the recording ends here: this stream was left early when it was recorded"))
 
 
 def bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -111,31 +154,50 @@ def bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def replayed_response(call: WireCall) -> OpenResponse | None:
     """The recorded response where a cassette has it; nothing touches the network then."""
-    found = intercept.replay(call)
-    return None if found is None else OpenResponse(found.status, found.headers, _Pieces(found.pieces), call)
+    found = call.recorded if call.cleared else intercept.replay(call)
+    return None if found is None else OpenResponse(found.status, found.headers, _Pieces(found), call)
 
 
-def recorded(stream: OpenResponse) -> OpenResponse:
-    """The response, kept piece by piece where a cassette wants it."""
+def recorded(stream: OpenResponse, begun: float) -> OpenResponse:
+    """The response to a request sent at `begun`, kept piece by piece where a cassette wants it."""
     if intercept.recording():
-        stream.pieces = []
+        stream.pieces, stream.begun = [], begun
     return stream
 
 
 class _Pieces:
-    """Recorded pieces, for both kinds of iteration."""
+    """Recorded pieces, for both kinds of iteration, in their own time where they are to take it."""
 
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._left = iter(pieces)
+    def __init__(self, response: Recorded) -> None:
+        self._pieces = iter(response.pieces)
+        self._due = iter(response.seconds)
+        self._fault = response.fault
+        self._begun = time.monotonic()
+
+    def _wait(self) -> float:
+        return max(self._begun + next(self._due, 0.0) - time.monotonic(), 0.0)
+
+    def _next(self) -> bytes | None:
+        piece = next(self._pieces, None)
+        if piece is None and self._fault is not None:
+            raise self._fault
+        return piece
 
     def __next__(self) -> bytes:
-        return next(self._left)
+        pause(self._wait())
+        piece = self._next()
+        if piece is None:
+            raise StopIteration
+        return piece
 
     async def __anext__(self) -> bytes:
-        try:
-            return next(self._left)
-        except StopIteration:
-            raise StopAsyncIteration from None
+        wait = self._wait()
+        if wait:
+            await asyncio.sleep(wait)
+        piece = self._next()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
 
 
 def seconds_until(until: float | None) -> float | None:

@@ -30,6 +30,7 @@ from insights.adapters.models.exchange import (
     recorded,
     replayed_response,
     seconds_until,
+    sending,
     typed,
 )
 from insights.adapters.models.race import arace, race
@@ -101,22 +102,24 @@ class SyncPerformer:
         replayed = replayed_response(call)
         if replayed is not None:
             return replayed
-        with typed(call), deadline(until):
+        begun = time.monotonic()
+        with typed(call), deadline(until), sending():
             client = _client(call.url)
             response = client.send(build(client, call, until), stream=True)
         opened = OpenResponse(response.status_code, header_table(response), response.iter_raw(), call, response)
         opened.let_go = response.close
-        return recorded(opened)
+        return recorded(opened, begun)
 
     def _read(self, stream: WireStream, until: float | None) -> bytes | None:
         assert isinstance(stream, OpenResponse)
-        with typed(stream.call), deadline(until):
+        with typed(stream.call), deadline(until), stream.failing():
             return stream.took(next(stream.source, None))
 
     def _close(self, stream: WireStream) -> None:
         assert isinstance(stream, OpenResponse)
         if stream.response is not None:
             stream.closed = True
+            stream.left()
             with contextlib.suppress(Exception):
                 stream.source.close()  # said, not left to its finalizer, in which an interrupt by hand would be lost
                 stream.response.close()
@@ -196,17 +199,18 @@ class AsyncPerformer:
         replayed = replayed_response(call)
         if replayed is not None:
             return replayed
-        with typed(call):
+        begun = time.monotonic()
+        with typed(call), sending():
             async with _timeout(until):
                 client = await _async_client(call.url)
                 response = await client.send(build(client, call, until), stream=True)
         opened = OpenResponse(response.status_code, header_table(response), response.aiter_raw(), call, response)
         opened.let_go = functools.partial(_close_in, asyncio.get_running_loop(), response)
-        return recorded(opened)
+        return recorded(opened, begun)
 
     async def _read(self, stream: WireStream, until: float | None) -> bytes | None:
         assert isinstance(stream, OpenResponse)
-        with typed(stream.call):
+        with typed(stream.call), stream.failing():
             async with _timeout(until):
                 return stream.took(await anext(stream.source, None))
 
@@ -214,6 +218,7 @@ class AsyncPerformer:
         assert isinstance(stream, OpenResponse)
         if stream.response is not None:
             stream.closed = True
+            stream.left()
             with contextlib.suppress(Exception):
                 await stream.response.aclose()
 

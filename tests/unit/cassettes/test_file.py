@@ -13,7 +13,7 @@ import yaml
 from insights.cassettes.file import Interaction, canonical_body, read_cassette, same_request, write_cassette
 from insights.core.effects import WireCall
 from insights.core.errors import CassetteError
-from insights.core.intercept import Recorded
+from insights.core.effects import Recorded
 from insights.core.redact import SecretStr
 
 URL = "https://x.example/v1/chat"

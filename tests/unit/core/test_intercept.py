@@ -8,7 +8,7 @@ import pytest
 
 from insights.core import intercept
 from insights.core.effects import WireCall
-from insights.core.intercept import Recorded
+from insights.core.effects import Recorded
 
 CALL = WireCall("https://x.example/v1", {}, b"{}")
 

@@ -20,7 +20,7 @@ from insights.adapters.models.http import AsyncPerformer, SyncPerformer
 from insights.core import intercept
 from insights.core.effects import Blocking, Close, Effect, Open, Opened, Read, Send, Sleep, WireAnswer, WireCall
 from insights.core.errors import APIConnectionError, APIResponseValidationError, BadRequestError, Timeout
-from insights.core.intercept import Recorded
+from insights.core.effects import Recorded
 from tests.unit.adapters.loopback import Answer, Loopback, as_json, streamed
 
 both_ways = pytest.mark.parametrize("awaiting", [False, True], ids=["sync", "async"])

@@ -1,0 +1,240 @@
+"""The pytest plugin: one fixture, `insights_cassette`, beside pytest-recording's marks and options.
+
+A test that asks for the fixture, or is marked `vcr` or `insights_cassette`, gets its answers from
+`cassettes/{provider}/{test name}.yaml`. `--record-mode` (pytest-recording's) says whether they are recorded.
+
+Nothing of insights is imported for tests that don't use it: pytest loads this module in every run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from insights.cassettes import modes
+from insights.cassettes.usage import CACHE_KEY, Uses, merged
+
+if TYPE_CHECKING:
+    from insights.cassettes.use import Cassette
+
+MARK: Final = "insights_cassette"
+LONGEST: Final = 200  # characters of a file's name; filesystems allow 255 bytes
+
+_failed: Final = pytest.StashKey[BaseException]()
+_uses: Final = pytest.StashKey[Uses]()
+_OUTPUT: Final = "insights_cassettes"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the setting of where cassettes lie."""
+    parser.addini("insights_cassette_dir", "where cassettes lie, from pytest's root directory", default="cassettes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the mark known, and the mode of the session."""
+    config.addinivalue_line(
+        "markers",
+        f"{MARK}(name=None, /, **options): the test's answers come from cassettes/{{provider}}/{{name}}.yaml; "
+        "options are those of insights.use_cassette",
+    )
+    given = config.getoption("--record-mode", default=None)
+    modes.has_option = config.pluginmanager.hasplugin("recording")
+    modes.of_session = modes.named(given) if given else None
+    config.stash[_uses] = {}
+
+
+def pytest_unconfigure() -> None:
+    """Forgets the mode of the session."""
+    modes.of_session, modes.has_option = None, False
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Says where `--record-mode` has no effect."""
+    if modes.of_session in (None, "replay") or not modes.in_ci():
+        return []
+    return [
+        f"insights: CI is set, so cassettes are only replayed, whatever --record-mode={config.getoption('--record-mode')} says"
+    ]
+
+
+# ---------------------------------------------------------------- names
+
+
+def cassette_name(item: pytest.Item) -> str:
+    """The name of a test's cassettes: its class and its own, with its parameters, as a file may be called."""
+    mark = item.get_closest_marker(MARK) or item.get_closest_marker("default_cassette")
+    given = mark.args[0] if mark is not None and mark.args else None
+    cls = getattr(item, "cls", None)
+    name = str(given).removesuffix(".yaml") if given else f"{cls.__name__}.{item.name}" if cls else item.name
+    safe = re.sub(r'[<>?%*:|"\'/\\{}\x00-\x1f]', "-", name).lstrip(".") or "-"
+    if len(safe.encode()) > LONGEST:
+        safe = f"{safe.encode()[: LONGEST - 20].decode(errors='ignore')}...{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    return safe
+
+
+def _directory(config: pytest.Config) -> Path:
+    return config.rootpath / str(config.getini("insights_cassette_dir"))
+
+
+def _uses_cassette(item: pytest.Item) -> bool:
+    return MARK in getattr(item, "fixturenames", ()) or any(item.get_closest_marker(mark) for mark in (MARK, "vcr"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sees that no two tests write the same file.
+
+    Raises:
+        pytest.UsageError: naming both.
+    """
+    seen: dict[str, pytest.Item] = {}
+    for item in filter(_uses_cassette, items):
+        mark = item.get_closest_marker(MARK)
+        if mark is not None and mark.args:
+            continue  # named by hand: shared on purpose
+        name = cassette_name(item)
+        other = seen.setdefault(name, item)
+        if other is not item and _asks_for_ours(item) and _asks_for_ours(other):
+            raise pytest.UsageError(
+                f"two tests would have the same cassettes, {name}.yaml: {other.nodeid} and {item.nodeid}. "
+                f"Rename one, or name its cassette: @pytest.mark.{MARK}('another_name')"
+            )
+
+
+def _asks_for_ours(item: pytest.Item) -> bool:
+    return MARK in getattr(item, "fixturenames", ()) or item.get_closest_marker(MARK) is not None
+
+
+# ---------------------------------------------------------------- fixtures
+
+
+@pytest.fixture
+def insights_cassette_config() -> dict[str, Any]:
+    """Options of `insights.use_cassette` for every cassette; to be overridden, like pytest-recording's `vcr_config`."""
+    return {}
+
+
+@pytest.fixture
+def insights_cassette(request: pytest.FixtureRequest, insights_cassette_config: dict[str, Any]) -> Iterator[Cassette | None]:
+    """The test's cassette. Its answers come from `cassettes/{provider}/{test name}.yaml`; None under `--disable-recording`."""
+    if request.config.getoption("--disable-recording", default=False):
+        yield None
+        return
+    from insights.cassettes.use import PLACEHOLDER, use_cassette
+
+    mark = request.node.get_closest_marker(MARK)
+    options = {**insights_cassette_config, **(mark.kwargs if mark is not None else {})}
+    mode = options.pop("mode", None) or _mode_of_vcr(request)
+    if not _asks_for_ours(request.node):
+        options.setdefault("block_network", False)  # marked for vcrpy, which has a say in that
+    path = _directory(request.config) / PLACEHOLDER / f"{cassette_name(request.node)}.yaml"
+    tape = use_cassette(path, mode if modes.of_session is None else None, **options)
+    tape.mode_is_given = False  # the command line has the last word
+    cassette = tape.__enter__()
+    try:
+        yield cassette
+    finally:
+        error = request.node.stash.get(_failed, None)
+        tape.__exit__(type(error) if error is not None else None, error, None)
+        for kept in cassette.not_written:
+            request.node.add_report_section("teardown", "insights", kept)
+
+
+@pytest.fixture(autouse=True)
+def _insights_cassette_of_marked(request: pytest.FixtureRequest) -> None:
+    if any(request.node.get_closest_marker(mark) for mark in (MARK, "vcr")):
+        request.getfixturevalue(MARK)
+
+
+def _mode_of_vcr(request: pytest.FixtureRequest) -> str | None:
+    """The mode that the marks and the `vcr_config` of pytest-recording name."""
+    marks = list(request.node.iter_markers("vcr"))
+    if not marks or not request.config.pluginmanager.hasplugin("recording"):
+        return None
+    found = dict(request.getfixturevalue("vcr_config"))
+    for mark in reversed(marks):
+        found.update(mark.kwargs)
+    mode = found.get("record_mode")
+    return None if mode is None else str(getattr(mode, "value", mode))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Remembers why a test failed, for its cassette."""
+    if call.when == "call" and call.excinfo is not None:
+        item.stash[_failed] = call.excinfo.value
+    return (yield)  # the report passes through
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_recording_configure(vcr: Any) -> None:
+    """vcrpy patches the HTTP libraries that insights sends with: what insights records itself is none of its business."""
+    inner = vcr.get_merged_config
+
+    def get_merged_config(**options: Any) -> dict[str, Any]:
+        from insights.core.intercept import SENDING
+
+        found: dict[str, Any] = inner(**options)
+        before = found["before_record_request"]
+        found["before_record_request"] = lambda request: None if SENDING.get() else before(request)
+        return found
+
+    vcr.get_merged_config = get_merged_config
+
+
+# ---------------------------------------------------------------- what was used
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Begins to note which tests use which recordings."""
+    from insights.cassettes import watched
+
+    watched.watchers.append(lambda cassette: _note(session.config, cassette))
+
+
+def _note(config: pytest.Config, cassette: Any) -> None:
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+    if test:
+        files = config.stash[_uses].setdefault(test, {})
+        for tape in cassette.tapes:
+            used, total = tape.usage()
+            if total:
+                name = os.path.relpath(tape.path, config.rootpath)
+                files[name] = sorted({*files.get(name, ([], 0))[0], *used}), total
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes over what a worker of pytest-xdist noted."""
+    for test, files in getattr(node, "workeroutput", {}).get(_OUTPUT, {}).items():
+        node.config.stash[_uses][test] = files
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Keeps what was noted, for `insights cassettes check`."""
+    from insights.cassettes import watched
+
+    watched.watchers.clear()
+    config = session.config
+    output = getattr(config, "workeroutput", None)
+    if output is not None:
+        output[_OUTPUT] = config.stash[_uses]
+        return
+    cache = getattr(config, "cache", None)
+    if cache is None or not config.stash[_uses]:
+        return
+    every = (
+        config.args_source is not pytest.Config.ArgsSource.ARGS
+        and not any(config.getoption(name, default=None) for name in ("keyword", "lf", "last_failed", "deselect", "stepwise"))
+        and exitstatus in (0, 1)
+        and not session.shouldstop
+        and not session.shouldfail
+    )
+    complete = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if every else ""
+    cache.set(CACHE_KEY, merged(cache.get(CACHE_KEY, None), config.stash[_uses], complete=complete))

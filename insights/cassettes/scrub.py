@@ -1,0 +1,280 @@
+"""What of a request and a response may stand in a file: no key, no cookie, nothing that says whose account it was.
+
+A request's headers aren't recorded at all, and of a response's only those named here. Credentials are taken out of URLs, and
+of those fields of a request's body that are for credentials; a key in the prompt is not ours to change, so `refuse` sees that
+nothing is written then. From responses keys and ids of accounts are taken out wherever they stand, without moving the places
+where a stream was cut into pieces.
+"""
+
+from __future__ import annotations
+
+import base64
+import bisect
+import itertools
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from insights.cache.key import is_credential
+from insights.core.effects import Recorded, WireCall
+from insights.core.redact import MASK, key_spans
+
+# What a replay needs of a response's head. Everything else may name accounts, sessions or machines.
+KEPT_HEADERS: Final = ("content-type", "retry-after", "retry-after-ms", "x-request-id", "request-id", "x-should-retry")
+
+_SHORTEST: Final = 8  # characters; what is shorter ("EMPTY", "ollama") is no key, and stands in every other text
+
+# Fields of a body, and parameters of a query, that hold a credential and nothing else.
+_CREDENTIAL_FIELDS: Final = frozenset(
+    """apikey xapikey authorization accesstoken refreshtoken idtoken clientsecret secretkey secretaccesskey sessiontoken
+    awsaccesskeyid awssecretaccesskey awssessiontoken privatekey password bearertoken authtoken""".split()
+)
+_QUERY_CREDENTIALS: Final = _CREDENTIAL_FIELDS | frozenset(
+    "key token signature sig xamzsignature xamzcredential xamzsecuritytoken secret credential auth".split()
+)
+# Fields of an error, or at the top of an answer, that say whose account it is.
+_ACCOUNT_FIELDS: Final = frozenset(
+    "organization organizationid orgid orgname accountid userid creatoruserid projectid teamid tenantid subscriptionid".split()
+)
+
+# Ids of accounts by their shape, wherever they stand: OpenAI's organisations, projects and users; AWS's in an ARN.
+_ACCOUNTS: Final = re.compile(r"\b(?:org|proj|user)[-_][A-Za-z0-9]{16,}\b", re.ASCII)
+_ARN: Final = re.compile(r"(?i)arn(?::|%3A)aws[\w-]*(?::|%3A)[\w-]*(?::|%3A)[\w-]*(?::|%3A)(\d{12})(?!\d)")
+# And in the text of an error, where no model speaks: UUIDs, addresses, Google's projects.
+_ACCOUNTS_IN_ERRORS: Final = re.compile(
+    r"""\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b
+    | [A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}
+    | (?<=projects/)[^/\s"'\\]+ | (?<=accounts/)[^/\s"'\\]+""",
+    re.VERBOSE | re.ASCII,
+)
+_AZURE: Final = re.compile(r"(?i)^[a-z0-9-]+(?=\.(?:openai|services\.ai|cognitiveservices)\.azure\.(?:com|us|cn)$)")
+_PROJECT: Final = re.compile(r"(?<=/projects/)[^/]+")
+_KEY_VARIABLE: Final = re.compile(r".*_API_KEY|AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|BEARER_TOKEN_.*)|HF_TOKEN")
+_SECRET_VARIABLE: Final = re.compile(r".*(?:_KEY|_TOKEN|_SECRET|_PASSWORD)")
+_RANDOM: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{16,}")  # no word and no number that turns up elsewhere
+_FIELD: Final = re.compile(r'"([A-Za-z_-]+)"\s*:\s*"((?:[^"\\]|\\.)*)"')
+
+
+def is_credential_field(name: str) -> bool:
+    """Whether a field of a body is for a credential, by its name."""
+    return _letters(name) in _CREDENTIAL_FIELDS
+
+
+def public_url(url: str) -> str:
+    """A URL without credentials, and with examples in place of whose resource, project or account it is.
+
+    >>> public_url("https://mine.openai.azure.com/openai/x?api-version=1&api-key=abc")
+    'https://example.openai.azure.com/openai/x?api-version=1'
+    """
+    parts = urlsplit(url)
+    query = [
+        (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if _letters(name) not in _QUERY_CREDENTIALS
+    ]
+    host = _AZURE.sub("example", parts.netloc.rpartition("@")[2])
+    path = _PROJECT.sub("example-project", parts.path)
+    for match in reversed(list(_ARN.finditer(path))):
+        path = path[: match.start(1)] + "0" * 12 + path[match.end(1) :]
+    return urlunsplit((parts.scheme, host, path, urlencode(query) if parts.query else "", ""))
+
+
+def public_body(body: bytes) -> bytes:
+    """A request's body with asterisks for what its fields for credentials hold."""
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    masked = _masked(data)
+    return body if masked == data else json.dumps(masked, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: MASK if isinstance(item, str) and is_credential_field(name) else _masked(item) for name, item in value.items()
+        }
+    return [_masked(item) for item in value] if isinstance(value, list) else value
+
+
+def secrets_of(call: WireCall) -> set[str]:
+    """What a request carries that must not be in a file: its key, and what its headers and its URL have of the kind."""
+    found = set() if call.secret is None else {call.secret.get_secret_value()}
+    found |= {value.removeprefix("Bearer ") for name, value in call.headers.items() if is_credential(name)}
+    query = parse_qsl(urlsplit(call.url).query)
+    found |= {value for name, value in query if _letters(name) in _QUERY_CREDENTIALS}
+    try:
+        data = json.loads(call.content)
+    except (ValueError, RecursionError):
+        data = None
+    return found | set(_held(data))
+
+
+def _held(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if isinstance(item, str) and is_credential_field(name):
+                yield item
+            else:
+                yield from _held(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _held(item)
+
+
+def secrets_of_environment() -> set[str]:
+    """Every key this process has been given in its environment, whoever's it is."""
+    found = set()
+    for name, value in os.environ.items():
+        text, spelled = value.strip(), name.upper()
+        if _KEY_VARIABLE.fullmatch(spelled) or (_SECRET_VARIABLE.fullmatch(spelled) and _RANDOM.fullmatch(text)):
+            found.add(text)
+    return found
+
+
+class Scrubber:
+    """Takes out what must not be written, and says whether something is left.
+
+    Args:
+        secrets: known keys, whatever their shape. Those shorter than 8 characters are left out: they are no keys.
+    """
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = sorted({each for each in secrets if len(each) >= _SHORTEST}, key=len, reverse=True)
+        forms = {form for each in self._secrets for form in _forms(each)}
+        self._known = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True)))) if forms else None
+
+    def response(self, response: Recorded) -> Recorded:
+        """A response as it may be written: its allowed headers, and a body without keys and accounts."""
+        failed = response.status >= 300
+        headers: dict[str, str] = {name: self.text(response.headers[name]) for name in KEPT_HEADERS if name in response.headers}
+        return replace(response, headers=headers, pieces=self._pieces(response.pieces, failed=failed))
+
+    def text(self, text: str, *, failed: bool = False) -> str:
+        """A text with asterisks for keys and ids of accounts."""
+        return _replaced(text, self._spans(text, failed=failed))[0]
+
+    def leaks(self, *texts: str) -> bool:
+        """Whether a key is in one of these texts: a known one, or something in the shape of one."""
+        return any(key_spans(text) or (self._known is not None and self._known.search(text)) for text in texts)
+
+    def leaks_in_data(self, body: bytes) -> bool:
+        """Whether a key is in a body once it is decoded: behind escapes, or cut up over the events of a stream."""
+        leaves = [leaf for data in _documents(body) for leaf in _leaves(data)]
+        joined = "".join(leaves)
+        return any(key_spans(leaf) for leaf in leaves) or (self._known is not None and bool(self._known.search(joined)))
+
+    def _spans(self, text: str, *, failed: bool) -> list[tuple[int, int]]:
+        found = key_spans(text)
+        patterns = [_ACCOUNTS, *([_ACCOUNTS_IN_ERRORS] if failed else []), *([self._known] if self._known else [])]
+        found += [match.span() for pattern in patterns for match in pattern.finditer(text)]
+        found += [match.span(1) for match in _ARN.finditer(text)]
+        found += _account_values(text, failed=failed)
+        return sorted(found)
+
+    def _pieces(self, pieces: Sequence[bytes], *, failed: bool) -> list[bytes]:
+        """The pieces of a body without keys and accounts, cut where they were cut."""
+        whole = b"".join(pieces)
+        text = whole.decode("latin-1")  # one character a byte, so that places stay places
+        spans = self._spans(text, failed=failed)
+        if not spans:
+            return list(pieces)
+        if not _is_text(whole):
+            return list(pieces)  # a binary frame has checksums; what is left in it is refused
+        clean, moved = _replaced(text, spans)
+        data = clean.encode("latin-1")
+        cuts, place = [0], 0
+        for piece in pieces:
+            place += len(piece)
+            cuts.append(moved(place))
+        return [data[start:end] for start, end in itertools.pairwise(cuts)]
+
+
+def _account_values(text: str, *, failed: bool) -> list[tuple[int, int]]:
+    """The values of JSON fields that say whose account it is: anywhere in an error, at the top of an answer."""
+    named = [match for match in _FIELD.finditer(text) if _letters(match[1]) in _ACCOUNT_FIELDS]
+    if named and not failed:
+        top = {name for data in _documents(text.encode("latin-1")) if isinstance(data, dict) for name in data}
+        named = [match for match in named if match[1] in top]
+    return [match.span(2) for match in named]
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())
+
+
+def _documents(body: bytes) -> Iterator[Any]:
+    """The JSON in a body: all of it, or that of each line of an event stream."""
+    text = body.decode("utf-8", "replace")
+    try:
+        yield json.loads(text)
+        return
+    except (ValueError, RecursionError):
+        pass
+    for line in text.splitlines():
+        try:
+            yield json.loads(line.removeprefix("data:"))
+        except (ValueError, RecursionError):
+            continue
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """All texts in JSON data, names of fields too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield name
+            yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """The ways a secret may stand in a text."""
+    plain = secret.encode("utf-8", "surrogatepass")
+    yield secret
+    yield plain.decode("latin-1")
+    yield quote(secret, safe="", errors="replace")
+    yield json.dumps(secret)[1:-1]
+    yield secret.replace("/", "\\/")
+    yield base64.b64encode(plain).decode().rstrip("=")
+
+
+def _replaced(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Any]:
+    """`text` with asterisks for the spans, and where a place in it has gone."""
+    merged: list[tuple[int, int]] = []
+    for start, end in spans:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        elif start < end:
+            merged.append((start, end))
+    parts, last, starts, ends, shifts = [], 0, [], [], [0]
+    for start, end in merged:
+        parts += [text[last:start], MASK]
+        starts.append(start)
+        ends.append(end)
+        shifts.append(shifts[-1] + len(MASK) - (end - start))
+        last = end
+    parts.append(text[last:])
+
+    def moved(place: int) -> int:
+        passed = bisect.bisect_right(ends, place)
+        if passed < len(starts) and starts[passed] < place:  # inside of what was replaced: it stays whole before the cut
+            return ends[passed] + shifts[passed + 1]
+        return place + shifts[passed]
+
+    return "".join(parts), moved
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,110 @@
+"""One cassette file in use: which recordings have been played, and what has been recorded since."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from insights._version import __version__
+from insights.cassettes.file import CassetteFile, Interaction, read_cassette, write_cassette
+from insights.cassettes.match import Matcher, meaning_digest
+from insights.cassettes.missing import current_test
+from insights.core.effects import Recorded, WireCall
+
+
+class Tape:
+    """The recordings of one file, each played once, equal ones in their order.
+
+    Args:
+        path: the file.
+        mode: of `modes.MODES`; `record` with a file that is there replays it.
+        matcher: which requests are the same.
+
+    Raises:
+        CassetteError: there is a file, and it can't be read.
+    """
+
+    def __init__(self, path: Path, mode: str, matcher: Matcher) -> None:
+        self.path = path
+        self.content = CassetteFile([])
+        self.exists = path.exists()
+        if self.exists and mode != "refresh":
+            self.content = read_cassette(path)
+        self.replays = mode in ("replay", "auto") or (mode == "record" and self.exists)
+        self.records = mode in ("refresh", "auto") or (mode == "record" and not self.exists)
+        self.added: list[Interaction] = []
+        self._saved = 0
+        self.played: set[int] = set()
+        self.used: set[int] = set()
+        """Those that were of use: played, or cut short on purpose."""
+        self._matcher = matcher
+        self._waiting: dict[str, deque[int]] = {}
+        for index, item in enumerate(self.content.interactions):
+            for name in self._names(item.method, item.uri, item.body, item.meaning):
+                self._waiting.setdefault(name, deque()).append(index)
+
+    def _names(self, method: str, uri: str, body: bytes, meaning: str) -> list[str]:
+        found = [self._matcher.by_body(method, uri, body)]
+        if meaning and self._matcher.reads_bodies:
+            found.append(self._matcher.by_meaning(method, uri, meaning))
+        return found
+
+    def _asked(self, call: WireCall) -> list[str]:
+        meaning = "" if call.meaning is None else meaning_digest(call.meaning)
+        return self._names(call.method, call.url, call.content, meaning)
+
+    def find(self, call: WireCall) -> int | None:
+        """The first recording of this request that hasn't been played."""
+        found = []
+        for name in self._asked(call):
+            waiting = self._waiting.get(name, deque())
+            while waiting and waiting[0] in self.played:
+                waiting.popleft()
+            found += [waiting[0]] if waiting else []
+        return min(found, default=None)
+
+    def play(self, call: WireCall) -> Recorded | None:
+        """Its response, which is played now."""
+        index = self.find(call)
+        if index is None:
+            return None
+        self.played.add(index)
+        self.used.add(index)
+        return self.content.interactions[index].response
+
+    def times_recorded(self, call: WireCall) -> int:
+        """How often this request was recorded, played or not."""
+        names = set(self._asked(call))
+        return sum(bool(names & set(self._names(i.method, i.uri, i.body, i.meaning))) for i in self.content.interactions)
+
+    def add(self, call: WireCall, response: Recorded, url: str) -> None:
+        """Keeps a response of the network. `url` is what the file says was asked."""
+        meaning = "" if call.meaning is None else meaning_digest(call.meaning)
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.added.append(Interaction(call.method, url, call.content, response, call.provider, call.model, meaning, now))
+
+    def save(self, recorded_from: Mapping[str, str], secrets: Iterable[str]) -> None:
+        """Writes what was recorded: after what was there in the mode `auto`, in its place otherwise.
+
+        Raises:
+            CassetteError: a key would be in it, or it can't be written; the old file is kept.
+        """
+        if not self.added:
+            return
+        # Read again: another process may have added to it since.
+        kept = read_cassette(self.path) if self.replays and self.path.exists() else CassetteFile([])
+        content = CassetteFile(
+            [*kept.interactions, *self.added],
+            dict(recorded_from) or kept.recorded_from,
+            f"insights {__version__}",
+            current_test() or kept.test,
+        )
+        write_cassette(self.path, content, secrets)
+        self._saved, self.added = len(self.added), []
+
+    def usage(self) -> tuple[set[int], int]:
+        """Which recordings of the file were used, and how many there are."""
+        known = len(self.content.interactions)
+        return self.used | set(range(known, known + self._saved)), known + self._saved

@@ -1,0 +1,74 @@
+"""A file is the old one or the new one, never half of one: whatever fails, and also when the process is killed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from insights.core.errors import CassetteError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file in one step. Until it is whole, nobody else can read what is there (mode 0600); what a killed process
+    left lying is taken away.
+
+    Raises:
+        CassetteError: it can't be written; the old file is kept.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _tidy(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}.", suffix=".tmp")
+        temporary = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(_mode(path))
+        temporary.replace(path)
+    except OSError as error:
+        raise CassetteError(
+            f"{path}: can't be written: {error.strerror}", hint="mend that, or choose another path; the old file is kept"
+        ) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _mode(path: Path) -> int:
+    """The old file's; of a new one, what its owner lets others read: it has been looked through by now."""
+    try:
+        return path.stat().st_mode & 0o777
+    except OSError:
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return 0o644 & ~mask
+
+
+def _tidy(path: Path) -> None:
+    """Takes away what processes that are gone have left of this file."""
+    for left in path.parent.glob(f".{glob_escape(path.name)}.*.tmp"):
+        number = left.name.removeprefix(f".{path.name}.").partition(".")[0]
+        if number.isdigit() and int(number) != os.getpid() and not _alive(int(number)):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
+def glob_escape(name: str) -> str:
+    """A file's name as a pattern for itself: names of tests have brackets."""
+    import glob
+
+    return glob.escape(name)
+
+
+def _alive(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
