@@ -12,6 +12,8 @@ from hypothesis import settings as hypothesis_settings
 
 from tests import network_guard
 
+pytest_plugins = ["pytester"]
+
 # Taken before anything is removed: for the few tests that run pip, which may need the machine's own proxy settings.
 OUTER_ENVIRON = dict(os.environ)
 

@@ -23,6 +23,7 @@ FOLDER: Final = Path(__file__).parents[1] / "cassettes"
 RECORDED_FROM: Final = {
     "what": "the local wire simulator of this project (tests/simulator)",
     "version": VERSION,
+    "command": "make cassettes",
     # Some details of the requests are litellm's; another one may write them differently.
     "litellm": importlib.metadata.version("litellm"),
 }
@@ -49,12 +50,12 @@ MODELS: Final[Mapping[str, str]] = {
     "groq": "openai/gpt-oss-20b",
     "cohere": "command-a-03-2025",
     "deepseek": "deepseek-flash",
-    "together": "meta-llama/Llama-3.3-70B-Instruct-Turbo",
+    "together": "openai/gpt-oss-120b",
     "openrouter": "openai/gpt-4o-mini",
     "xai": "grok-4.20-0309-non-reasoning",
     "ollama": "llama3.2",
     "perplexity": "sonar",
-    "cerebras": "llama-3.3-70b",
+    "cerebras": "gpt-oss-120b",
     "fireworks": "accounts/fireworks/models/deepseek-v3p1",
     "huggingface": "meta-llama/Llama-3.1-8B-Instruct",
     "moonshot": "moonshot-v1-8k",

@@ -7,11 +7,13 @@ What vcrpy doesn't know (who was asked, when, and what for) stands under `insigh
 from __future__ import annotations
 
 import base64
+import contextlib
+import gc
 import importlib
 import json
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +42,8 @@ class Interaction:
     model: str = ""
     meaning: str = ""
     recorded_at: str = ""
+    prices: Mapping[str, str] = field(default_factory=dict)
+    """What the model cost then, in USD per 1,000 tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ def read_cassette(path: Path) -> CassetteFile:
     import yaml
 
     try:
-        data = yaml.load(path.read_bytes(), Loader=yaml_loader())  # noqa: S506  # a safe loader
+        with _no_collecting():
+            data = yaml.load(path.read_bytes(), Loader=yaml_loader())  # noqa: S506  # a safe loader
     except FileNotFoundError:
         raise
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
@@ -80,6 +85,19 @@ def read_cassette(path: Path) -> CassetteFile:
         ) from None
 
 
+@contextlib.contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Without garbage collection: thousands of new objects set it off again and again, and each time it looks through all that
+    litellm has loaded. What a file is read into has no circles."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
+
+
 def _interaction(item: Mapping[str, Any]) -> Interaction:
     request, response, ours = item["request"], item["response"], item.get("insights") or {}
     urlsplit(request["uri"])  # a ValueError for what is none
@@ -95,8 +113,14 @@ def _interaction(item: Mapping[str, Any]) -> Interaction:
         tuple(float(each) for each in ours.get("seconds") or ()),
         CassetteError(early, hint="record it again, reading the stream to its end") if ours.get("left_early") else None,
     )
-    told = [str(ours.get(name) or "") for name in ("provider", "model", "meaning", "recorded_at")]
-    return Interaction(str(request["method"]), str(request["uri"]), _bytes(request.get("body")), found, *told)
+    return Interaction(
+        str(request["method"]),
+        str(request["uri"]),
+        _bytes(request.get("body")),
+        found,
+        **{name: str(ours.get(name) or "") for name in ("provider", "model", "meaning", "recorded_at")},
+        prices={str(name): str(value) for name, value in (ours.get("prices") or {}).items()},
+    )
 
 
 def _bytes(body: Any) -> bytes:
@@ -242,6 +266,7 @@ def _plain(item: Interaction) -> dict[str, Any]:
     whole = b"".join(response.pieces)
     body, pieces = _readable(whole), [len(piece) for piece in response.pieces]
     ours: dict[str, Any] = {name: getattr(item, name) for name in ("provider", "model", "recorded_at", "meaning")}
+    ours["prices"] = dict(item.prices)
     seconds = list(response.seconds)
     if isinstance(body, str) and body.encode() != whole:  # set anew, for reading: no stream
         pieces, seconds = [], seconds[-1:]

@@ -60,7 +60,7 @@ def _named_anew(value: Any, names: dict[str, str] | None) -> Any:
     if isinstance(value, Mapping):
         call = any(mark in value for mark in _CALL_MARKS)
         found: dict[str, Any] = {}
-        for name, item in value.items():
+        for name, item in sorted(value.items(), key=lambda item: str(item[0])):  # ids are numbered whatever the order of keys
             if item is None:
                 continue
             if isinstance(item, str) and names is not None and (name in _CALL_IDS or (call and name == "id")):
@@ -138,10 +138,10 @@ def nearest(recorded: Sequence[tuple[str, bytes]], url: str, body: bytes) -> tup
         recorded: URLs and bodies.
         url, body: those of the request that wasn't found.
     """
-    asked = {"url": public_url(url), "body": canonical_body(body)}
+    asked = {"url": public_url(url), "body": _readable(body)}
     best: tuple[tuple[int, float], int, list[tuple[str, Any, Any]]] | None = None
     for index, (known_url, known_body) in enumerate(recorded[:_MOST_COMPARED]):
-        known = {"url": public_url(known_url), "body": canonical_body(known_body)}
+        known = {"url": public_url(known_url), "body": _readable(known_body)}
         found = list(changes(known, asked))
         score = len(found), -sum(map(_alike, found))
         if best is None or score < best[0]:
@@ -153,6 +153,11 @@ def nearest(recorded: Sequence[tuple[str, bytes]], url: str, body: bytes) -> tup
     if len(found) > _MOST_SHOWN:
         lines.append(f"... and {len(found) - _MOST_SHOWN} more")
     return index, lines
+
+
+def _readable(body: bytes) -> Any:
+    found = canonical_body(body)
+    return found.decode("utf-8", "replace") if isinstance(found, bytes) else found
 
 
 def _alike(change: tuple[str, Any, Any]) -> float:

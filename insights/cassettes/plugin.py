@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 MARK: Final = "insights_cassette"
 LONGEST: Final = 200  # characters of a file's name; filesystems allow 255 bytes
 
-_failed: Final = pytest.StashKey[BaseException]()
+_outcome: Final = pytest.StashKey[BaseException | None]()
 _uses: Final = pytest.StashKey[Uses]()
+_partial: Final = pytest.StashKey[bool]()
 _OUTPUT: Final = "insights_cassettes"
 
 
@@ -47,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("--record-mode", default=None)
     modes.has_option = config.pluginmanager.hasplugin("recording")
     modes.of_session = modes.named(given) if given else None
-    config.stash[_uses] = {}
+    config.stash[_uses], config.stash[_partial] = {}, False
 
 
 def pytest_unconfigure() -> None:
@@ -69,14 +70,19 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 def cassette_name(item: pytest.Item) -> str:
     """The name of a test's cassettes: its class and its own, with its parameters, as a file may be called."""
-    mark = item.get_closest_marker(MARK) or item.get_closest_marker("default_cassette")
-    given = mark.args[0] if mark is not None and mark.args else None
+    given = _given_name(item)
     cls = getattr(item, "cls", None)
-    name = str(given).removesuffix(".yaml") if given else f"{cls.__name__}.{item.name}" if cls else item.name
+    name = given.removesuffix(".yaml") if given else f"{cls.__name__}.{item.name}" if cls else item.name
     safe = re.sub(r'[<>?%*:|"\'/\\{}\x00-\x1f]', "-", name).lstrip(".") or "-"
     if len(safe.encode()) > LONGEST:
         safe = f"{safe.encode()[: LONGEST - 20].decode(errors='ignore')}...{hashlib.sha256(name.encode()).hexdigest()[:12]}"
     return safe
+
+
+def _given_name(item: pytest.Item) -> str | None:
+    """What a mark calls the cassette."""
+    marks = (item.get_closest_marker(MARK), item.get_closest_marker("default_cassette"))
+    return next((str(mark.args[0]) for mark in marks if mark is not None and mark.args and mark.args[0]), None)
 
 
 def _directory(config: pytest.Config) -> Path:
@@ -95,8 +101,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     seen: dict[str, pytest.Item] = {}
     for item in filter(_uses_cassette, items):
-        mark = item.get_closest_marker(MARK)
-        if mark is not None and mark.args:
+        if _given_name(item) is not None:
             continue  # named by hand: shared on purpose
         name = cassette_name(item)
         other = seen.setdefault(name, item)
@@ -140,7 +145,8 @@ def insights_cassette(request: pytest.FixtureRequest, insights_cassette_config: 
     try:
         yield cassette
     finally:
-        error = request.node.stash.get(_failed, None)
+        # A test without an outcome was interrupted: half of its answers are no recording.
+        error = request.node.stash.get(_outcome, KeyboardInterrupt("interrupted"))
         tape.__exit__(type(error) if error is not None else None, error, None)
         for kept in cassette.not_written:
             request.node.add_report_section("teardown", "insights", kept)
@@ -165,11 +171,21 @@ def _mode_of_vcr(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remembers why a test failed, for its cassette."""
-    if call.when == "call" and call.excinfo is not None:
-        item.stash[_failed] = call.excinfo.value
-    return (yield)  # the report passes through
+    report = yield  # unittest's failures come into `call` in here
+    error = call.excinfo.value if call.excinfo is not None else None
+    if isinstance(error, pytest.fail.Exception):
+        error = AssertionError(str(error))  # pytest.fail() says what an assert would
+    if call.when == "setup" and _outcome in item.stash:
+        del item.stash[_outcome]  # of an earlier try, where failing tests are run again
+    if call.when == "call" or (call.when == "setup" and error is not None):
+        item.stash[_outcome] = error
+    if report.outcome != "passed" and not hasattr(report, "wasxfail") and _uses_cassette(item):
+        item.config.stash[_partial] = True
+    return report
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -209,10 +225,18 @@ def _note(config: pytest.Config, cassette: Any) -> None:
                 files[name] = sorted({*files.get(name, ([], 0))[0], *used}), total
 
 
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Notes that not every test is run."""
+    for item in filter(_uses_cassette, items):
+        item.config.stash[_partial] = True
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Takes over what a worker of pytest-xdist noted."""
-    for test, files in getattr(node, "workeroutput", {}).get(_OUTPUT, {}).items():
+    tests, partial = getattr(node, "workeroutput", {}).get(_OUTPUT, ({}, True))
+    node.config.stash[_partial] |= partial
+    for test, files in tests.items():
         node.config.stash[_uses][test] = files
 
 
@@ -224,14 +248,16 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
     output = getattr(config, "workeroutput", None)
     if output is not None:
-        output[_OUTPUT] = config.stash[_uses]
+        output[_OUTPUT] = config.stash[_uses], config.stash[_partial]
         return
     cache = getattr(config, "cache", None)
     if cache is None or not config.stash[_uses]:
         return
+    # A test that was left out, skipped or failed might have used more: what nobody used can't be told from such a run.
     every = (
         config.args_source is not pytest.Config.ArgsSource.ARGS
-        and not any(config.getoption(name, default=None) for name in ("keyword", "lf", "last_failed", "deselect", "stepwise"))
+        and not config.stash[_partial]
+        and not any(config.getoption(name, default=None) for name in ("lf", "stepwise", "ignore", "ignore_glob"))
         and exitstatus in (0, 1)
         and not session.shouldstop
         and not session.shouldfail

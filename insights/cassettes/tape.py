@@ -11,6 +11,8 @@ from insights._version import __version__
 from insights.cassettes.file import CassetteFile, Interaction, read_cassette, write_cassette
 from insights.cassettes.match import Matcher, meaning_digest
 from insights.cassettes.missing import current_test
+from insights.cassettes.prices import prices_today
+from insights.cassettes.writing import alone
 from insights.core.effects import Recorded, WireCall
 
 
@@ -83,7 +85,10 @@ class Tape:
         """Keeps a response of the network. `url` is what the file says was asked."""
         meaning = "" if call.meaning is None else meaning_digest(call.meaning)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.added.append(Interaction(call.method, url, call.content, response, call.provider, call.model, meaning, now))
+        prices = prices_today(call.provider, call.model)
+        self.added.append(
+            Interaction(call.method, url, call.content, response, call.provider, call.model, meaning, now, prices)
+        )
 
     def save(self, recorded_from: Mapping[str, str], secrets: Iterable[str]) -> None:
         """Writes what was recorded: after what was there in the mode `auto`, in its place otherwise.
@@ -93,15 +98,16 @@ class Tape:
         """
         if not self.added:
             return
-        # Read again: another process may have added to it since.
-        kept = read_cassette(self.path) if self.replays and self.path.exists() else CassetteFile([])
-        content = CassetteFile(
-            [*kept.interactions, *self.added],
-            dict(recorded_from) or kept.recorded_from,
-            f"insights {__version__}",
-            current_test() or kept.test,
-        )
-        write_cassette(self.path, content, secrets)
+        with alone(self.path):
+            # Read again: another process may have added to it since.
+            kept = read_cassette(self.path) if self.replays and self.path.exists() else CassetteFile([])
+            content = CassetteFile(
+                [*kept.interactions, *self.added],
+                dict(recorded_from) or kept.recorded_from,
+                f"insights {__version__}",
+                current_test() or kept.test,
+            )
+            write_cassette(self.path, content, secrets)
         self._saved, self.added = len(self.added), []
 
     def usage(self) -> tuple[set[int], int]:

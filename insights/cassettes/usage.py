@@ -45,7 +45,8 @@ def merged(old: Any, new: Uses, *, complete: str) -> dict[str, Any]:
     if complete:
         return {"complete": complete, "tests": new}
     before = old if isinstance(old, Mapping) else {}
-    return {"complete": str(before.get("complete") or ""), "tests": {**(before.get("tests") or {}), **new}}
+    tests = before.get("tests")
+    return {"complete": str(before.get("complete") or ""), "tests": {**(tests if isinstance(tests, Mapping) else {}), **new}}
 
 
 def read_usage(start: Path) -> Usage | None:

@@ -3,11 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from insights.core.errors import CassetteError
+
+try:
+    import fcntl
+except ImportError:  # Windows: no such locks
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Only one process at a time changes files in this directory, where the system has such locks. They die with it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.parent, os.O_RDONLY)
+    except OSError:
+        yield  # what is wrong will be said where it is written
+        return
+    try:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # some network filesystems have none
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -50,18 +75,11 @@ def _mode(path: Path) -> int:
 
 def _tidy(path: Path) -> None:
     """Takes away what processes that are gone have left of this file."""
-    for left in path.parent.glob(f".{glob_escape(path.name)}.*.tmp"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # names of tests have brackets
         number = left.name.removeprefix(f".{path.name}.").partition(".")[0]
         if number.isdigit() and int(number) != os.getpid() and not _alive(int(number)):
             with contextlib.suppress(OSError):
                 left.unlink()
-
-
-def glob_escape(name: str) -> str:
-    """A file's name as a pattern for itself: names of tests have brackets."""
-    import glob
-
-    return glob.escape(name)
 
 
 def _alive(number: int) -> bool:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 
 from tests.benchmarks.calls import measure
+from tests.benchmarks.cassettes import grown, report
 from tests.benchmarks.server import running
 
 # litellm fetches a price map while it is imported unless it is told not to: it is measured at its best.
@@ -60,6 +61,7 @@ def table(results: Mapping[str, float], baseline: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--runs", type=int, default=7, help="rounds (default: 7)")
+    parser.add_argument("--interactions", type=int, default=1000, help="of the growing cassette (default: 1000)")
     arguments = parser.parse_args()
     print(table(medians(IMPORTS, arguments.runs), BASELINE))
     os.environ.update(ENVIRONMENT)
@@ -67,6 +69,7 @@ def main() -> None:
         for path, found in measure(base).items():
             print(f"\n{path}")
             print(table(found, "litellm"))
+        print(f"\n{report(grown(base, arguments.interactions))}")
 
 
 if __name__ == "__main__":

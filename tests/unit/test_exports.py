@@ -32,6 +32,7 @@ NAMES = [
     "ContextWindowExceededError",
     "Cost",
     "EmptyResponseError",
+    "Fault",
     "Function",
     "Health",
     "InsightsError",
@@ -39,6 +40,7 @@ NAMES = [
     "Message",
     "MissingKeyError",
     "ModelResponse",
+    "NetworkBlockedError",
     "NotFoundError",
     "PermissionDeniedError",
     "QuotaExceededError",
@@ -90,6 +92,7 @@ PARENTS = {
     "CacheMissError": "InsightsError",
     "CassetteError": "InsightsError",
     "CassetteMissingError": "CassetteError",
+    "NetworkBlockedError": "CassetteError",
     "AllModelsFailedError": "InsightsError",
 }
 

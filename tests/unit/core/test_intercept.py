@@ -7,15 +7,20 @@ import threading
 import pytest
 
 from insights.core import intercept
-from insights.core.effects import WireCall
-from insights.core.effects import Recorded
+from insights.core.effects import Recorded, WireCall
+from insights.core.errors import InsightsError, MissingKeyError
 
 CALL = WireCall("https://x.example/v1", {}, b"{}")
 
 
 class Tape:
+    """The smallest thing that is an interceptor."""
+
+    realtime = False
+
     def __init__(self, recording: bool = False) -> None:
         self.recording = recording
+        self.replaying = not recording
         self.kept: list[Recorded] = []
 
     def replay(self, call: WireCall) -> Recorded | None:
@@ -24,26 +29,43 @@ class Tape:
     def record(self, call: WireCall, response: Recorded) -> None:
         self.kept.append(response)
 
+    def missing(self, call: WireCall, error: MissingKeyError) -> InsightsError:
+        return error
+
 
 def test_without_one() -> None:
     assert not intercept.active()
     assert not intercept.recording()
     assert not intercept.replaying()
+    assert intercept.innermost() is None
     assert intercept.replay(CALL) is None
-    intercept.record(CALL, 200, {}, [])
+    intercept.record(CALL, Recorded(200, {}, []))
 
 
 def test_the_innermost_counts() -> None:
     outer, inner = Tape(recording=True), Tape()
     with intercept.installed(outer):
         assert (intercept.active(), intercept.recording(), intercept.replaying()) == (True, True, False)
+        assert intercept.innermost() is outer
         assert intercept.replay(CALL) is None
         with intercept.installed(inner):
+            assert intercept.innermost() is inner
             assert (intercept.recording(), intercept.replaying()) == (False, True)
             assert intercept.replay(CALL) == Recorded(200, {}, [b"{}"])
-        intercept.record(CALL, 201, {"a": "b"}, [b"x"])
+        intercept.record(CALL, Recorded(201, {"a": "b"}, [b"x"]))
     assert outer.kept == [Recorded(201, {"a": "b"}, [b"x"])]
     assert inner.kept == []
+    assert not intercept.active()
+
+
+def test_blocks_may_end_in_any_order() -> None:
+    first, second = Tape(), Tape()
+    one, two = intercept.installed(first), intercept.installed(second)
+    one.__enter__()
+    two.__enter__()
+    one.__exit__(None, None, None)
+    assert intercept.innermost() is second
+    two.__exit__(None, None, None)
     assert not intercept.active()
 
 

@@ -18,9 +18,8 @@ from insights.adapters.models import exchange
 from insights.adapters.models.deadline import DeadlineBackend, DeadlineStream, deadline
 from insights.adapters.models.http import AsyncPerformer, SyncPerformer
 from insights.core import intercept
-from insights.core.effects import Blocking, Close, Effect, Open, Opened, Read, Send, Sleep, WireAnswer, WireCall
+from insights.core.effects import Blocking, Close, Effect, Open, Opened, Read, Recorded, Send, Sleep, WireAnswer, WireCall
 from insights.core.errors import APIConnectionError, APIResponseValidationError, BadRequestError, Timeout
-from insights.core.effects import Recorded
 from tests.unit.adapters.loopback import Answer, Loopback, as_json, streamed
 
 both_ways = pytest.mark.parametrize("awaiting", [False, True], ids=["sync", "async"])

@@ -1,0 +1,27 @@
+"""What the tests of cassettes share: a client without keys, and a machine that says nothing of recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from insights.cassettes import modes
+from insights.client import Client
+from insights.core.config import Settings
+
+
+@pytest.fixture(autouse=True)
+def nobody_says_how_to_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests record, also where they run in CI themselves."""
+    for name in ("CI", modes.VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def keyless(config_dir: Path) -> Iterator[Client]:
+    """A client without any key."""
+    made = Client(Settings(config_dir=config_dir))
+    yield made
+    made.close()
