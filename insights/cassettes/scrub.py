@@ -118,7 +118,7 @@ def _held(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, item in value.items():
             if isinstance(item, str) and is_credential_field(name):
-                yield item
+                yield item.removeprefix("Bearer ")
             else:
                 yield from _held(item)
     elif isinstance(value, list):

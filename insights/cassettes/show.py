@@ -39,7 +39,16 @@ class Shown:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**asdict(self), "cost": None if self.cost is None else str(self.cost)}
+        return {**asdict(self), "cost": None if self.cost is None else usd(self.cost)}
+
+
+def usd(amount: Decimal) -> str:
+    """An amount, written out, without zeros at its end.
+
+    >>> usd(Decimal("0.00021000"))
+    '0.00021'
+    """
+    return f"{amount.normalize():f}"
 
 
 def read_shown(path: Path) -> list[Shown]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +61,7 @@ def show(
     from rich.table import Table
     from rich.text import Text
 
-    from insights.cassettes.show import inert
+    from insights.cassettes.show import inert, usd
 
     table = Table(title=inert(str(file)))
     for name in ("#", "model", "prompt", "answer", "tokens", "cost"):
@@ -69,13 +70,13 @@ def show(
     for row in rows:
         answer = row.answer if row.status < 300 else f"{row.status} {row.answer}"
         tokens = "" if row.prompt_tokens is None else f"{row.prompt_tokens} + {row.completion_tokens}"
-        cost = "" if row.cost is None else f"${row.cost:f}"
+        cost = "" if row.cost is None else f"${usd(row.cost)}"
         # As Text, so that nothing in an answer is taken for markup.
         cells = str(row.number), row.model, inert(row.prompt, longest), inert(answer, longest), tokens, cost
         table.add_row(*map(Text, cells))
     known = [row.cost for row in rows if row.cost is not None]
     count = f"{len(rows)} recording{'s' * (len(rows) != 1)}"
-    table.caption = f"{count}, ${sum(known):f}" if known else count
+    table.caption = f"{count}, ${usd(sum(known, Decimal(0)))}" if known else count
     Console().print(table)
 
 

@@ -101,4 +101,4 @@ def redact(text: str, *secrets: SecretStr | str | None) -> str:
 
 def key_spans(text: str) -> list[tuple[int, int]]:
     """Where in `text` something has the shape of a provider's key: beginnings and ends."""
-    return [match.span() for match in _KEY_SHAPES.finditer(text)]
+    return [match.span() for match in _KEY_SHAPES.finditer(text) if match[0] != MASK]

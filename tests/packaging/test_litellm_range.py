@@ -71,7 +71,7 @@ def test_conformance(end: str, outer_environ: dict[str, str]) -> None:
         check=True,
     ).stdout.strip()
     done = subprocess.run(
-        [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/conformance"],
+        [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/conformance", "tests/test_cassettes.py"],
         cwd=REPO,
         env=outer_environ,
         capture_output=True,
