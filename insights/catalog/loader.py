@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from insights.catalog import schema
-from insights.catalog.schema import ModelInfo, ProviderConfig, Reader, Tier
+from insights.catalog.schema import Change, ModelInfo, ProviderConfig, Reader, Tier
 from insights.core.config import Settings
 from insights.core.errors import ConfigError
 
@@ -177,20 +179,56 @@ def read_keys(
 
 def _model(name: str, node: Node, inherited: Mapping[str, Any]) -> ModelInfo:
     table = node.mapping(f"model {name!r}")
-    values = {**inherited, **read_keys(table, schema.MODEL_KEYS, "a model", skip=("tiers",))}
+    values = {**inherited, **read_keys(table, schema.MODEL_KEYS, "a model", skip=("tiers", "changes"))}
     prices = {key: values.pop(key) for key in schema.PRICES if key in values}
+    tiers = _tiers(table, prices)
+    changes = _changes(table, prices, tiers, values.get("effective_from"))
+    return ModelInfo(name=name, prices=prices, tiers=tiers, changes=changes, **values)
+
+
+def _rows(table: Mapping[str, Node], name: str) -> list[Node]:
+    if name not in table:
+        return []
+    rows = table[name].value
+    if not isinstance(rows, list):
+        raise table[name].error(f"{name} must be a list")
+    return rows
+
+
+def _tiers(table: Mapping[str, Node], prices: Mapping[str, Decimal]) -> tuple[Tier, ...]:
     tiers: list[Tier] = []
-    if "tiers" in table:
-        rows = table["tiers"].value
-        if not isinstance(rows, list):
-            raise table["tiers"].error("tiers must be a list")
-        for row in rows:
-            tier = read_keys(row.mapping("a tier"), schema.TIER_KEYS, "a tier")
-            if "above" not in tier:
-                raise row.error("a tier needs 'above': the number of prompt tokens it begins after")
-            above = tier.pop("above")
-            tiers.append(Tier(above, {**prices, **tier}))
-    return ModelInfo(name=name, prices=prices, tiers=tuple(sorted(tiers, key=lambda t: t.above)), **values)
+    for row in _rows(table, "tiers"):
+        tier = read_keys(row.mapping("a tier"), schema.TIER_KEYS, "a tier")
+        if "above" not in tier:
+            raise row.error("a tier needs 'above': the number of prompt tokens it begins after")
+        above = tier.pop("above")
+        tiers.append(Tier(above, {**prices, **tier}))
+    return tuple(sorted(tiers, key=lambda t: t.above))
+
+
+def _changes(
+    table: Mapping[str, Node], prices: Mapping[str, Decimal], tiers: tuple[Tier, ...], since: date | None
+) -> tuple[Change, ...]:
+    """Dated prices, each with all that it doesn't change. A list of tiers, where a change has one, is a new list."""
+    found: list[Change] = []
+    for row in _rows(table, "changes"):
+        own = row.mapping("a change")
+        values = read_keys(own, schema.CHANGE_KEYS, "a change", skip=("tiers",))
+        day = values.pop("effective_from", None)
+        if day is None:
+            raise row.error("a change needs 'effective_from': the day its prices begin")
+        last = found[-1].effective_from if found else since
+        if last is not None and day <= last:
+            raise row.error(
+                f"changes must be in the order of their days: {day} comes after {last}", "append the new one at the end"
+            )
+        about = {name: values.pop(name) for name in ("source", "checked") if name in values}
+        prices = {**prices, **values}
+        tiers = _tiers(own, prices) if "tiers" in own else tiers
+        if tiers and values and "tiers" not in own:
+            raise row.error("this model has tiers: a change of its prices must say what those cost", "write its tiers too")
+        found.append(Change(day, prices, tiers, **about))
+    return tuple(found)
 
 
 @lru_cache(maxsize=128)

@@ -7,7 +7,7 @@ file, the line and the nearest key that is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -38,8 +38,12 @@ PRICES: Final = (
     "cost_audio_input_per_1k",
     "cost_audio_output_per_1k",
     "cost_image_input_per_1k",
+    "cost_image_output_per_1k",
     *(f"cost_{kind}_{part}_per_1k" for kind in ("batch", "flex", "priority") for part in ("input", "output", "cached_input")),
     "cost_per_request",
+    # By how much of the web a request searches; providers' own words.
+    *(f"cost_per_request_{size}" for size in ("low", "medium", "high")),
+    "cost_per_web_search",
 )  # fmt: skip
 
 
@@ -52,8 +56,19 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What a model costs from a day on; all of its prices, not only those that changed."""
+
+    effective_from: date
+    prices: Mapping[str, Decimal]
+    tiers: tuple[Tier, ...] = ()
+    source: str | None = None
+    checked: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """One model: what it can do and what it costs. `prices` has only what is known."""
+    """One model: what it can do and what it costs. `prices` has what is known; `changes` are in the order of their days."""
 
     name: str
     context_window: int | None = None
@@ -68,6 +83,24 @@ class ModelInfo:
     source: str | None = None
     checked: date | None = None
     note: str | None = None
+    changes: tuple[Change, ...] = ()
+
+    def at(self, day: date) -> ModelInfo:
+        """The model with the prices of a day: those of the last change until then. Before the first day there are none."""
+        found = self
+        for change in self.changes:
+            if change.effective_from <= day:
+                found = replace(
+                    found,
+                    prices=change.prices,
+                    tiers=change.tiers,
+                    effective_from=change.effective_from,
+                    source=change.source or found.source,
+                    checked=change.checked or found.checked,
+                )
+        if found.effective_from is not None and day < found.effective_from:
+            return replace(found, prices={}, tiers=())
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +215,12 @@ def capabilities(value: Any) -> frozenset[str]:
 
 Reader = Callable[[Any], Any]
 
+CHANGE_KEYS: Final[dict[str, Reader]] = {
+    "effective_from": day,
+    "source": text,
+    "checked": day,
+    **dict.fromkeys(PRICES, price),
+}
 TIER_KEYS: Final[dict[str, Reader]] = {"above": whole, **dict.fromkeys(PRICES, price)}
 MODEL_KEYS: Final[dict[str, Reader]] = {
     "context_window": whole,

@@ -83,6 +83,10 @@ class PromptTokensDetails(Model):
     cache_creation_tokens: int = 0
     cache_creation_1h_tokens: int = 0
     audio_tokens: int = 0
+    image_tokens: int = 0
+    cached_audio_tokens: int = 0
+    """Those of `audio_tokens` that are among `cached_tokens` too; likewise for images."""
+    cached_image_tokens: int = 0
 
 
 class CompletionTokensDetails(Model):
@@ -90,6 +94,7 @@ class CompletionTokensDetails(Model):
 
     reasoning_tokens: int = 0
     audio_tokens: int = 0
+    image_tokens: int = 0
 
 
 class Usage(Model):
@@ -116,6 +121,7 @@ class Cost(Model):
     output: Decimal = Decimal(0)
     reasoning: Decimal = Decimal(0)
     audio: Decimal = Decimal(0)
+    image: Decimal = Decimal(0)
     request: Decimal = Decimal(0)
     saved: Decimal = Decimal(0)
     currency: str = "USD"

@@ -72,7 +72,8 @@ def usage(prompt: int, completion: int, **details: int) -> Usage:
     Args:
         prompt: all prompt tokens, cached ones included.
         completion: all generated tokens, reasoning included.
-        **details: `cached`, `cache_write`, `cache_write_1h`, `reasoning`, `audio_in`, `audio_out`.
+        **details: `cached`, `cache_write`, `cache_write_1h`, `reasoning`, `audio_in`, `audio_out`, `image_in`, `image_out`,
+            `cached_audio`, `cached_image`.
     """
     return Usage.model_validate(
         {
@@ -84,10 +85,14 @@ def usage(prompt: int, completion: int, **details: int) -> Usage:
                 "cache_creation_tokens": details.get("cache_write", 0),
                 "cache_creation_1h_tokens": details.get("cache_write_1h", 0),
                 "audio_tokens": details.get("audio_in", 0),
+                "image_tokens": details.get("image_in", 0),
+                "cached_audio_tokens": details.get("cached_audio", 0),
+                "cached_image_tokens": details.get("cached_image", 0),
             },
             "completion_tokens_details": {
                 "reasoning_tokens": details.get("reasoning", 0),
                 "audio_tokens": details.get("audio_out", 0),
+                "image_tokens": details.get("image_out", 0),
             },
         }
     )
@@ -117,6 +122,8 @@ def openai_usage(data: Any) -> Usage | None:
         reasoning=reasoning,
         audio_in=whole(prompt_details.get("audio_tokens")),
         audio_out=whole(completion_details.get("audio_tokens")),
+        image_in=whole(prompt_details.get("image_tokens")),
+        image_out=whole(completion_details.get("image_tokens")),
     )
     _keep(found.__pydantic_extra__, data, type(found).model_fields)
     return found

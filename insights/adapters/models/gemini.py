@@ -88,17 +88,21 @@ class GeminiAdapter(LiteLLMChatModel):
     def count(self, raw: Mapping[str, Any]) -> Usage | None:
         """Gemini counts thoughts beside the candidates' tokens, and the results of its own tools beside the prompt's."""
         thoughts = convert.whole(raw.get("thoughtsTokenCount"))
-        audio = {
-            name: sum(convert.whole(d.get("tokenCount")) for d in raw.get(name) or () if d.get("modality") == "AUDIO")
-            for name in ("promptTokensDetails", "candidatesTokensDetails")
-        }
+
+        def of(name: str, modality: str) -> int:
+            return sum(convert.whole(d.get("tokenCount")) for d in raw.get(name) or () if d.get("modality") == modality)
+
         return convert.usage(
             convert.whole(raw.get("promptTokenCount")) + convert.whole(raw.get("toolUsePromptTokenCount")),
             convert.whole(raw.get("candidatesTokenCount")) + thoughts,
             cached=convert.whole(raw.get("cachedContentTokenCount")),
             reasoning=thoughts,
-            audio_in=audio["promptTokensDetails"],
-            audio_out=audio["candidatesTokensDetails"],
+            audio_in=of("promptTokensDetails", "AUDIO"),
+            audio_out=of("candidatesTokensDetails", "AUDIO"),
+            image_in=of("promptTokensDetails", "IMAGE"),
+            image_out=of("candidatesTokensDetails", "IMAGE"),
+            cached_audio=of("cacheTokensDetails", "AUDIO"),
+            cached_image=of("cacheTokensDetails", "IMAGE"),
         )
 
     def event_parser(self, prepared: Prepared) -> Any:
