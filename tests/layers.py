@@ -19,7 +19,7 @@ ROOT = "insights"
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"_version", "core"}),
-    frozenset({"catalog", "cache", "routing", "spend"}),
+    frozenset({"catalog", "cache", "routing", "spending"}),
     frozenset({"adapters"}),
     frozenset({"flow", "attempts", "plan"}),
     frozenset({"client", "planning", "caching", "streaming", "explain"}),

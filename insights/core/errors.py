@@ -2,6 +2,8 @@
 
     InsightsError
     ├── ConfigError                      a settings or YAML mistake; says file and line
+    ├── BudgetExceededError              the call might cost more than is left; nothing was sent
+    ├── LedgerError                      what was spent can't be read, or a budget can't be kept without it
     ├── CacheError                       answers could not be forgotten as asked
     ├── CacheMissError                   cache="only" and nothing is stored
     ├── CassetteError                    a cassette can't be read, written or used
@@ -39,6 +41,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from insights.core.types import Trace
 
@@ -81,6 +84,35 @@ class ConfigError(InsightsError):
         super().__init__(where + message, hint=hint)
         self.file = file
         self.line = line
+
+
+class LedgerError(InsightsError):
+    """The ledger of what was spent can't be read, or a budget can't be kept without it. A call never fails for the former."""
+
+
+class BudgetExceededError(InsightsError):
+    """The call might cost more than a budget has left; nothing was sent.
+
+    Attributes:
+        limit, spent, reserved, asked: USD: the budget's, what is spent of it, what calls under way may cost, and what this
+            call may cost. `asked` is None where no price is known.
+        tag: whose budget it is, if it has a name. per: `"run"` or `"day"`.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        limit: Decimal | None = None,
+        spent: Decimal | None = None,
+        reserved: Decimal | None = None,
+        asked: Decimal | None = None,
+        tag: str | None = None,
+        per: str = "run",
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.limit, self.spent, self.reserved, self.asked, self.tag, self.per = limit, spent, reserved, asked, tag, per
 
 
 class CacheError(InsightsError):

@@ -1,0 +1,115 @@
+"""What a request can cost, before it is made: at least, and at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from insights.catalog.pricing import prices_for
+from insights.catalog.schema import ModelInfo
+
+if TYPE_CHECKING:
+    from insights.catalog.tokens import Count
+    from insights.core.request import ChatRequest
+
+_THOUSAND: Final = Decimal(1000)
+_SEARCHES: Final = 5  # of the web, where a request may search and doesn't say how often
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """USD and tokens; None where nobody knows. The true cost lies between the two, as far as the count of tokens holds."""
+
+    low: Decimal | None
+    high: Decimal | None
+    prompt: Count
+    completion_tokens: int | None
+    """The most that can be generated."""
+
+
+def bounds(info: ModelInfo | None, provider: str, request: ChatRequest, *, on: date | None = None) -> Bounds:
+    """What a request can cost.
+
+    At least: the prompt, at its cheapest (read from the provider's cache), and not a word of answer. At most: the prompt at
+    its dearest, and as much answer as `max_tokens` allows, or the model can give.
+
+    Args:
+        info: the catalogue's row; None for a model it doesn't know.
+        provider: the provider's name.
+        request: what is asked.
+        on: the day whose prices count, UTC; default: today.
+    """
+    from insights.catalog.tokens import count
+
+    name = request.model.rpartition("/")[2] if info is None else info.name
+    prompt = count(provider, name, request.messages, request.params.get("tools"))
+    if info is None:
+        return Bounds(None, None, prompt, None)
+    info = info.at(on or datetime.now(UTC).date())
+    most = _most(info, request, prompt)
+    tier = request.params.get("service_tier")
+    asked = str(tier) if tier in ("flex", "priority", "batch") else None
+    cheap = prices_for(info, prompt.low, asked)
+    dear = prices_for(info, prompt.high, asked)
+    if not all(f"cost_{kind}_per_1k" in prices for kind in ("input", "output") for prices in (cheap, dear)):
+        return Bounds(None, None, prompt, most)
+    reading = min(_all(cheap, "cost_input_per_1k", "cost_cached_input_per_1k"))
+    low = prompt.low * reading / _THOUSAND + cheap.get("cost_per_request", Decimal(0))
+    if most is None:
+        return Bounds(low, None, prompt, None)
+    writing = _all(dear, "cost_input_per_1k", *_DEAR_INPUT)
+    saying = _all(dear, "cost_output_per_1k", *_DEAR_OUTPUT)
+    high = (prompt.high * max(writing) + most * max(saying)) / _THOUSAND + _fees(dear, request)
+    return Bounds(low, high, prompt, most)
+
+
+_DEAR_INPUT: Final = (
+    "cost_cache_write_per_1k",
+    "cost_cache_write_1h_per_1k",
+    "cost_audio_input_per_1k",
+    "cost_image_input_per_1k",
+)
+_DEAR_OUTPUT: Final = ("cost_reasoning_per_1k", "cost_audio_output_per_1k", "cost_image_output_per_1k")
+# Prices that only what the request says can bring about: mark in its JSON -> prices.
+_ONLY_WITH: Final = {
+    "cache_control": ("cost_cache_write_per_1k", "cost_cache_write_1h_per_1k"),
+    "audio": ("cost_audio_input_per_1k", "cost_audio_output_per_1k"),
+}
+
+
+def _all(prices: Mapping[str, Decimal], *names: str) -> list[Decimal]:
+    return [prices[name] for name in names if name in prices]
+
+
+def _most(info: ModelInfo, request: ChatRequest, prompt: Count) -> int | None:
+    """Tokens of all the answers, at most."""
+    given = [request.params.get(name) for name in ("max_completion_tokens", "max_tokens")]
+    limits = [each for each in given if isinstance(each, int) and not isinstance(each, bool) and each >= 0]
+    if info.max_output_tokens is not None:
+        limits.append(info.max_output_tokens)
+    if not limits and info.context_window is not None:
+        limits.append(max(info.context_window - prompt.low, 0))
+    choices = request.params.get("n")
+    return min(limits) * (choices if isinstance(choices, int) and choices > 1 else 1) if limits else None
+
+
+def _fees(prices: Mapping[str, Decimal], request: ChatRequest) -> Decimal:
+    found = prices.get("cost_per_request", Decimal(0))
+    found += max(_all(prices, *(f"cost_per_request_{size}" for size in ("low", "medium", "high"))), default=Decimal(0))
+    if "cost_per_web_search" in prices:
+        found += sum(_searches(request)) * prices["cost_per_web_search"]
+    return found
+
+
+def _searches(request: ChatRequest) -> Iterator[int]:
+    """How often each of the request's tools may search the web."""
+    if request.params.get("web_search_options") is not None:
+        yield _SEARCHES
+    tools: Any = request.params.get("tools") or ()
+    for tool in tools:
+        if isinstance(tool, Mapping) and str(tool.get("type", "")).startswith("web_search"):
+            uses = tool.get("max_uses")
+            yield uses if isinstance(uses, int) and uses >= 0 else _SEARCHES

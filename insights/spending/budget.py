@@ -1,0 +1,266 @@
+"""Budgets: what a call may cost is reserved before it is made, so that calls made at once can't overshoot together."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Sequence
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from types import TracebackType
+from typing import Any, Final, Literal
+
+from insights.core.errors import BadRequestError, BudgetExceededError, LedgerError
+from insights.spending.ledger import Entry, Ledger
+
+PERIODS: Final = ("run", "day")
+
+_mutex: Final = threading.Lock()
+_here: ContextVar[tuple[budget, ...] | None] = ContextVar("insights_budgets", default=None)
+_everywhere: list[budget] = []
+
+
+def amount(value: Any, name: str = "usd") -> Decimal:
+    """An amount of USD, exact.
+
+    Raises:
+        BadRequestError: no amount, or a negative one.
+
+    >>> amount(0.1)
+    Decimal('0.1')
+    """
+    try:
+        found = Decimal(str(value)) if not isinstance(value, bool) else None
+    except InvalidOperation:
+        found = None
+    if found is None or not found.is_finite() or found < 0:
+        raise BadRequestError(f"{name} must be an amount of USD from 0, got {value!r}", hint=f"e.g. {name}=2.00")
+    return found
+
+
+@dataclass(eq=False)
+class Account:
+    """What is spent and reserved of one limit in this process. USD."""
+
+    limit: Decimal
+    spent: Decimal = field(default_factory=Decimal)
+    reserved: Decimal = field(default_factory=Decimal)
+
+    @property
+    def left(self) -> Decimal:
+        """What may still be reserved."""
+        return self.limit - self.spent - self.reserved
+
+
+class budget:
+    """No more than so much money for the calls inside the block, sync and async, in all its threads and tasks.
+
+    Before each attempt the most it can cost is reserved; where that doesn't fit, `BudgetExceededError` is raised and nothing
+    is sent. Afterwards the reservation gives way to what it did cost. Blocks inside of blocks all hold.
+
+    Args:
+        usd: the limit, in USD.
+        per: `"run"`: this block. `"day"`: what all processes with the same cache directory spend in a day (UTC) counts, as
+            their ledger has it.
+        tag: a name. The calls inside have it in the ledger; a day's budget with a tag counts only calls with that tag.
+
+    Attributes:
+        spent, reserved, left: USD; of a block per day those of this block only.
+
+    Raises:
+        BadRequestError: no amount, or a period there isn't.
+
+    >>> with budget(usd=2.00, tag="exp1") as money:
+    ...     money.left
+    Decimal('2.0')
+    """
+
+    def __init__(self, usd: float | str | Decimal, *, per: Literal["run", "day"] = "run", tag: str | None = None) -> None:
+        if per not in PERIODS:
+            raise BadRequestError(f"per is one of {', '.join(PERIODS)}, got {per!r}")
+        if tag is not None and (not isinstance(tag, str) or not tag.strip()):  # type: ignore[redundant-expr]
+            raise BadRequestError(f"tag must be a text, got {tag!r}")
+        self.account = Account(amount(usd))
+        self.per, self.tag = per, tag
+        self._tokens: list[Token[tuple[budget, ...] | None]] = []
+
+    def __repr__(self) -> str:
+        named = f", tag={self.tag!r}" if self.tag else ""
+        return f"budget(usd={self.account.limit}, per={self.per!r}{named}, spent={self.spent}, reserved={self.reserved})"
+
+    @property
+    def spent(self) -> Decimal:
+        """What the calls of this block have cost."""
+        return self.account.spent
+
+    @property
+    def reserved(self) -> Decimal:
+        """What its calls under way may cost."""
+        return self.account.reserved
+
+    @property
+    def left(self) -> Decimal:
+        """What is left for others."""
+        return self.account.left
+
+    def __enter__(self) -> budget:
+        self._tokens.append(_here.set((*(_here.get() or ()), self)))
+        _everywhere.append(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        _everywhere.remove(self)
+        token = self._tokens.pop()
+        with contextlib.suppress(ValueError):  # left in another context than it was entered in (an async generator's, say)
+            _here.reset(token)
+
+    async def __aenter__(self) -> budget:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+
+def in_force() -> tuple[budget, ...]:
+    """The budgets that a call made here has to keep.
+
+    Those of the blocks around it. A thread begins without knowing in which block it was begun: one other than the main
+    thread that is in no block of its own keeps all that are open in the process.
+    """
+    known = _here.get()
+    if known is None and _everywhere and threading.current_thread() is not threading.main_thread():
+        return tuple(_everywhere)
+    return known or ()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call has to keep: the blocks it is in, and the limits of the settings. USD; None for none."""
+
+    blocks: tuple[budget, ...] = ()
+    run: Account | None = None
+    per_day: Decimal | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether there are any."""
+        return bool(self.blocks) or self.run is not None or self.per_day is not None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The names of the blocks."""
+        return tuple(block.tag for block in self.blocks if block.tag)
+
+    @property
+    def days(self) -> list[tuple[Decimal, str | None]]:
+        """The limits of a day, each with the tag whose calls count."""
+        found = [(block.account.limit, block.tag) for block in self.blocks if block.per == "day"]
+        return found if self.per_day is None else [*found, (self.per_day, None)]
+
+    @property
+    def accounts(self) -> list[tuple[Account, budget | None]]:
+        """Those kept in this process, each with its block."""
+        found: list[tuple[Account, budget | None]] = [(block.account, block) for block in self.blocks]
+        return found if self.run is None else [*found, (self.run, None)]
+
+
+class Reservation:
+    """Money set aside for one attempt. `settle` must be called, whatever becomes of it."""
+
+    def __init__(self, limits: Limits, usd: Decimal, number: int, ledger: Ledger | None) -> None:
+        self._limits, self.usd, self._number, self._ledger = limits, usd, number, ledger
+        self._open = True
+
+    def settle(self, spent: Decimal, *entries: Entry) -> None:
+        """Gives it back, and counts what was spent in its place. A second time does nothing."""
+        if not self._open:
+            return
+        self._open = False
+        with _mutex:
+            for account, _ in self._limits.accounts:
+                account.reserved -= self.usd
+                account.spent += spent
+        if self._ledger is None:
+            return
+        if self._number:
+            self._ledger.settle(self._number, *entries)
+        elif entries:
+            self._ledger.add(*entries)
+
+
+def reserve(
+    limits: Limits, usd: Decimal | None, ledger: Ledger | None, *, seconds: float, tags: Sequence[str] = (), what: str = ""
+) -> Reservation:
+    """Reserves what an attempt can cost at most.
+
+    Args:
+        limits: what it has to keep.
+        usd: the most it can cost; None where no price is known.
+        ledger: where days are kept; None where there is none.
+        seconds: after which the attempt is over, whatever happens.
+        tags: of the call.
+        what: the model, for the error.
+
+    Raises:
+        BudgetExceededError: it doesn't fit, or nobody knows whether it does.
+        LedgerError: a day's budget without a ledger.
+    """
+    if usd is None:
+        raise BudgetExceededError(
+            f"what a call of {what} may cost isn't known, so no budget can be kept with it",
+            hint="pass max_tokens=, or write the model's prices into a provider file (INSIGHTS_CONFIG_DIR)",
+        )
+    if limits.days and ledger is None:
+        raise LedgerError("a day's budget needs the ledger", hint="don't set INSIGHTS_LEDGER=0")
+    kept: list[Account] = []
+    with _mutex:
+        for account, block in limits.accounts:
+            day = block is not None and block.per == "day"
+            if not day and usd > account.left:
+                for other in kept:
+                    other.reserved -= usd
+                tag = block.tag if block is not None else None
+                raise _exceeded(account.limit, account.spent, account.reserved, usd, tag, "run", what)
+            account.reserved += usd
+            kept.append(account)
+    number = 0
+    try:
+        if limits.days:
+            assert ledger is not None
+            number, found = ledger.reserve(limits.days, usd, time.time() + seconds, tuple(tags))
+            if not number:
+                for (limit, tag), (spent, reserved) in zip(limits.days, found, strict=True):
+                    if spent + reserved + usd > limit:
+                        raise _exceeded(limit, spent, reserved, usd, tag, "day", what)
+    except BaseException:
+        with _mutex:
+            for other in kept:
+                other.reserved -= usd
+        raise
+    return Reservation(limits, usd, number, ledger)
+
+
+def _exceeded(
+    limit: Decimal, spent: Decimal, reserved: Decimal, asked: Decimal, tag: str | None, per: str, what: str
+) -> BudgetExceededError:
+    named = f" {tag!r}" if tag else ""
+    whose = f"the budget{named} of ${_short(limit)} a day" if per == "day" else f"the budget{named} of ${_short(limit)}"
+    return BudgetExceededError(
+        f"{whose} has ${_short(limit - spent - reserved)} left, and a call of {what} may cost ${_short(asked)} "
+        f"(spent ${_short(spent)}, reserved for calls under way ${_short(reserved)})",
+        limit=limit,
+        spent=spent,
+        reserved=reserved,
+        asked=asked,
+        tag=tag,
+        per=per,
+        hint="raise the budget, wait for calls under way, or pass a smaller max_tokens= (what is reserved is what it allows)",
+    )
+
+
+def _short(usd: Decimal) -> str:
+    return f"{usd.normalize():f}"
