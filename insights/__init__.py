@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         APIResponseValidationError,
         AuthenticationError,
         BadRequestError,
+        BudgetExceededError,
         CacheError,
         CacheMissError,
         CassetteError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         EmptyResponseError,
         InsightsError,
         InternalServerError,
+        LedgerError,
         MissingKeyError,
         NetworkBlockedError,
         NotFoundError,
@@ -62,10 +64,25 @@ if TYPE_CHECKING:
         Trace,
         Usage,
     )
+    from insights.costs import (
+        Estimate,
+        cheapest,
+        completion_cost,
+        cost_per_token,
+        estimate,
+        get_max_tokens,
+        get_model_info,
+        spend,
+        token_counter,
+    )
     from insights.explain import RouteExplanation
     from insights.routing.breaker import Health, health
     from insights.routing.retry import no_waiting
+    from insights.spending.budget import budget
+    from insights.spending.table import SpendTable
     from insights.streaming import AsyncStream, Stream
+
+    model_list: list[str]
 
 _HOMES = {
     "cassettes.inject": "Fault",
@@ -74,16 +91,21 @@ _HOMES = {
     "client": "Client acompletion completion explain_route",
     "core.config": "Settings",
     "core.errors": """AllModelsFailedError APIConnectionError APIError APIResponseValidationError AuthenticationError
-        BadRequestError CacheError CacheMissError CassetteError CassetteMissingError CircuitOpenError
+        BadRequestError BudgetExceededError CacheError CacheMissError CassetteError CassetteMissingError CircuitOpenError
         ConfigError ContentPolicyViolationError
-        ContextWindowExceededError EmptyResponseError InsightsError InternalServerError MissingKeyError NetworkBlockedError
+        ContextWindowExceededError EmptyResponseError InsightsError InternalServerError LedgerError MissingKeyError
+        NetworkBlockedError
         NotFoundError
         PermissionDeniedError QuotaExceededError RateLimitError ServiceUnavailableError Timeout TruncatedStreamError
         UnknownModelError UnsupportedParamsError""",
     "core.types": "Attempt Choices Chunk Cost Function Message ModelResponse ToolCall Trace Usage",
+    "costs": """Estimate cheapest completion_cost cost_per_token estimate get_max_tokens get_model_info spend
+        token_counter""",
     "explain": "RouteExplanation",
     "routing.breaker": "Health health",
     "routing.retry": "no_waiting",
+    "spending.budget": "budget",
+    "spending.table": "SpendTable",
     "streaming": "AsyncStream Stream",
 }
 _ROOMS = ("cache",)
@@ -91,20 +113,25 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split
 
 __all__ = [
     "APIConnectionError", "APIError", "APIResponseValidationError", "AllModelsFailedError", "AsyncStream", "Attempt",
-    "AuthenticationError", "BadRequestError", "CacheError", "CacheMissError", "CacheStats",
-    "CassetteError", "CassetteMissingError", "Choices", "Chunk", "CircuitOpenError",
-    "Client", "ConfigError", "ContentPolicyViolationError", "ContextWindowExceededError", "Cost", "EmptyResponseError",
-    "Fault", "Function", "Health",
-    "InsightsError", "InternalServerError", "Message", "MissingKeyError", "ModelResponse",
-    "NetworkBlockedError", "NotFoundError",
-    "PermissionDeniedError", "QuotaExceededError", "RateLimitError", "RouteExplanation", "ServiceUnavailableError", "Settings",
-    "Stream", "Timeout", "ToolCall", "Trace", "TruncatedStreamError", "UnknownModelError", "UnsupportedParamsError", "Usage",
-    "acompletion", "cache", "completion", "explain_route", "health", "no_waiting", "use_cassette",
+    "AuthenticationError", "BadRequestError", "BudgetExceededError", "CacheError", "CacheMissError", "CacheStats",
+    "CassetteError", "CassetteMissingError", "Choices", "Chunk", "CircuitOpenError", "Client", "ConfigError",
+    "ContentPolicyViolationError", "ContextWindowExceededError", "Cost", "EmptyResponseError", "Estimate", "Fault",
+    "Function", "Health", "InsightsError", "InternalServerError", "LedgerError", "Message", "MissingKeyError",
+    "ModelResponse", "NetworkBlockedError", "NotFoundError", "PermissionDeniedError", "QuotaExceededError", "RateLimitError",
+    "RouteExplanation", "ServiceUnavailableError", "Settings", "SpendTable", "Stream", "Timeout", "ToolCall", "Trace",
+    "TruncatedStreamError", "UnknownModelError", "UnsupportedParamsError", "Usage",
+    "acompletion", "budget", "cache", "cheapest", "completion", "completion_cost", "cost_per_token", "estimate",
+    "explain_route", "get_max_tokens", "get_model_info", "health", "model_list", "no_waiting", "spend", "token_counter",
+    "use_cassette",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
+    if name == "model_list":
+        from insights.costs import all_models
+
+        return all_models()  # each time: provider files may have changed
     from importlib import import_module
 
     if name in _ROOMS:

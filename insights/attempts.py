@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -20,13 +22,15 @@ from insights.core.errors import (
 from insights.core.request import ChatRequest
 from insights.plan import Candidate, Plan, State
 from insights.routing.breaker import Breaker, is_trouble
+from insights.spending.spending import entry_of, settled, warn_unpriced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from insights.adapters.models.base import LiteLLMChatModel
     from insights.adapters.models.egress import Endpoint
-    from insights.core.types import Attempt, ModelResponse
+    from insights.core.types import Attempt, Cost, ModelResponse, Usage
+    from insights.spending.budget import Reservation
 
 
 UNSAID: Final = 5.0  # seconds that a key rests whose provider didn't say how long
@@ -49,45 +53,125 @@ def ask(state: State, candidate: Candidate, model: LiteLLMChatModel, where: Endp
     number = 0
     while True:
         number += 1
-        who = object()
-        _enter(state, model, breaker, who)
-        attempt = _begin(state, candidate, model, breaker)
-        begun = plan.clock()
-        try:
-            told = partial(breaker.succeed, who) if breaker is not None else None
-            found = yield from _attempt(state, model, candidate.request, where, attempt, told)
-        except InsightsError as error:
-            attempt.duration = plan.clock() - begun
-            attempt.error, attempt.message = type(error).__name__, error.message
-            state.errors.append(error)
-            may_retry = _tell(state, model, where, breaker, who, error, attempt.duration)
-            may_retry = _tell_spread(plan, candidate, model, error) and may_retry
-            wait = None
-            if isinstance(error, APIError):
-                attempt.status_code = error.status_code
-                if may_retry and not state.committed:
-                    wait = plan.retry.wait(error, number, state.left)
-            attempt.decision = "stop" if wait is None else "retry"
-            if wait is None:
-                raise
-        except BaseException:
-            if breaker is not None:
-                breaker.leave(who)  # given up: that says nothing of the provider
-            attempt.duration, attempt.decision = plan.clock() - begun, "cancelled"
-            raise
-        else:
-            attempt.duration = plan.clock() - begun
-            if breaker is not None:
-                breaker.succeed(who)
-            plan.budgets.of(model.provider, where.base).succeed()
-            _tell_spread(plan, candidate, model, None)
-            _finish(found, model, candidate.request)
-            attempt.status_code, attempt.decision, attempt.cost = 200, "answer", found.cost
-            state.trace.notes.extend(found.trace.notes)
-            found.trace = state.trace
+        found = yield from _once(state, candidate, model, where, breaker, number)
+        if not isinstance(found, float):
             return found
-        attempt.waited = wait
-        yield Sleep(wait)
+        state.trace.attempts[-1].waited = found
+        yield Sleep(found)
+
+
+def _once(
+    state: State, candidate: Candidate, model: LiteLLMChatModel, where: Endpoint, breaker: Breaker | None, number: int
+) -> FlowGenerator[ModelResponse | float]:
+    """One attempt: the answer, or the seconds to wait before the next.
+
+    Raises:
+        InsightsError: it failed, and there is to be no other.
+    """
+    plan, who = state.plan, object()
+    _enter(state, model, breaker, who)
+    try:
+        held = yield from _hold(state, model, candidate.request)
+    except BaseException:
+        if breaker is not None:
+            breaker.leave(who)
+        raise
+    attempt = _begin(state, candidate, model, breaker)
+    begun = plan.clock()
+    try:
+        told = partial(breaker.succeed, who) if breaker is not None else None
+        found = yield from _attempt(state, model, candidate.request, where, attempt, told)
+    except InsightsError as error:
+        attempt.duration = plan.clock() - begun
+        attempt.error, attempt.message = type(error).__name__, error.message
+        state.errors.append(error)
+        yield from _paid_for_nothing(state, model, candidate.request, attempt, held, error)
+        may_retry = _tell(state, model, where, breaker, who, error, attempt.duration)
+        may_retry = _tell_spread(plan, candidate, model, error) and may_retry
+        wait = None
+        if isinstance(error, APIError):
+            attempt.status_code = error.status_code
+            if may_retry and not state.committed:
+                wait = plan.retry.wait(error, number, state.left)
+        attempt.decision = "stop" if wait is None else "retry"
+        if wait is None:
+            raise
+        return float(wait)
+    except BaseException:
+        if breaker is not None:
+            breaker.leave(who)  # given up: that says nothing of the provider
+        attempt.duration, attempt.decision = plan.clock() - begun, "cancelled"
+        _left(state, model, attempt, held)
+        raise
+    attempt.duration = plan.clock() - begun
+    if breaker is not None:
+        breaker.succeed(who)
+    plan.budgets.of(model.provider, where.base).succeed()
+    _tell_spread(plan, candidate, model, None)
+    yield from _answered(state, candidate, model, attempt, held, found)
+    return found
+
+
+def _answered(
+    state: State, candidate: Candidate, model: LiteLLMChatModel, attempt: Attempt, held: Reservation, found: ModelResponse
+) -> FlowGenerator[None]:
+    """The price of an answer, in the ledger before anybody has it."""
+    _finish(found, model, candidate.request, attempt.started)
+    attempt.status_code, attempt.decision, attempt.cost = 200, "answer", found.cost
+    state.trace.notes.extend(found.trace.notes)
+    found.trace = state.trace
+    spending = state.plan.spending
+    if spending.counts and not model.replayed:
+        about = attempt.started, "answer", model.provider, model.upstream
+        yield from settled(held, entry_of(spending, *about, found.usage, found.cost, held.usd))
+    else:
+        held.settle(held.usd if found.cost is None else found.cost.total)
+
+
+def _hold(state: State, model: LiteLLMChatModel, request: ChatRequest) -> FlowGenerator[Reservation]:
+    """Reserves what an attempt can cost at most, where there is a limit.
+
+    Raises:
+        BudgetExceededError: it doesn't fit; nothing was sent.
+    """
+    spending = state.plan.spending
+    most = None
+    if spending.limits.any:
+        from insights.catalog.estimate import bounds
+
+        most = bounds(model.info, model.provider, request).high
+    try:
+        return (yield from spending.hold(most, max(state.left, 0.0), f"{model.provider}/{model.upstream}"))
+    except InsightsError as error:
+        state.skip(model, error)
+        raise
+
+
+def _paid_for_nothing(
+    state: State,
+    model: LiteLLMChatModel,
+    request: ChatRequest,
+    attempt: Attempt,
+    held: Reservation,
+    error: InsightsError,
+) -> FlowGenerator[None]:
+    """An attempt that failed is paid for all the same, where the provider has counted tokens."""
+    usage = error.usage if isinstance(error, APIError) else None
+    if usage is None or model.replayed:
+        yield from settled(held, None)
+        return
+    attempt.cost = _cost(model, usage, request.params.get("service_tier"), attempt.started)
+    about = attempt.started, "failed", model.provider, model.upstream
+    yield from settled(held, entry_of(state.plan.spending, *about, usage, attempt.cost, held.usd))
+
+
+def _left(state: State, model: LiteLLMChatModel, attempt: Attempt, held: Reservation) -> None:
+    """An attempt that was given up. A stream that had begun costs something, and nobody will say how much."""
+    if not state.committed or model.replayed:
+        held.settle(Decimal(0))
+        return
+    about = attempt.started, "failed", model.provider, model.upstream
+    held.settle(held.usd, entry_of(state.plan.spending, *about, None, None, held.usd))
 
 
 def _begin(state: State, candidate: Candidate, model: LiteLLMChatModel, breaker: Breaker | None) -> Attempt:
@@ -209,9 +293,11 @@ def _let_others_answer(state: State, model: LiteLLMChatModel, found: ModelRespon
     """
     filtered = all(choice.finish_reason == "content_filter" and not choice.message.content for choice in found.choices)
     if filtered and state.plan.fallbacks.content_policy and len(state.tried) == 1:
-        raise ContentPolicyViolationError(
+        error = ContentPolicyViolationError(
             "the provider filtered the whole answer", provider=model.provider, model=model.upstream, status_code=200
         )
+        error.usage = found.usage
+        raise error
 
 
 def judge(found: ModelResponse) -> None:
@@ -225,16 +311,26 @@ def judge(found: ModelResponse) -> None:
         said = message.content or message.tool_calls or message.refusal or message.get("audio") or message.get("images")
         if said or message.get("function_call") or choice.finish_reason not in ("stop", None):
             return
-    raise EmptyResponseError("the answer is empty", provider=found.provider, model=found.model, status_code=200)
+    error = EmptyResponseError("the answer is empty", provider=found.provider, model=found.model, status_code=200)
+    error.usage = found.usage
+    raise error
 
 
-def _finish(found: ModelResponse, model: LiteLLMChatModel, request: ChatRequest) -> None:
+def _finish(found: ModelResponse, model: LiteLLMChatModel, request: ChatRequest, started: float) -> None:
     found._parse_as = request.parse_as
-    info = model.info
-    if found.usage is not None and info is not None:
-        tier = found.get("service_tier") or request.params.get("service_tier")
-        found.cost = price_of(info, found.usage, str(tier) if tier else None)
+    if found.usage is not None:
+        found.cost = _cost(model, found.usage, found.get("service_tier") or request.params.get("service_tier"), started)
     if found.usage is None:
         found.trace.notes.append(f"{model.provider} reported no usage, so the cost is unknown")
     elif found.cost is None:
-        found.trace.notes.append(f"no price is known for {model.provider}/{model.upstream}")
+        name = f"{model.provider}/{model.upstream}"
+        found.trace.notes.append(f"no price is known for {name}")
+        warn_unpriced(name)
+
+
+def _cost(model: LiteLLMChatModel, usage: Usage, tier: object, started: float) -> Cost | None:
+    """What the tokens cost on the day of the attempt; None where no price is known."""
+    if model.info is None:
+        return None
+    day = datetime.fromtimestamp(started, UTC).date()
+    return price_of(model.info, usage, str(tier) if tier else None, on=day)

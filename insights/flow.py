@@ -172,6 +172,7 @@ def _candidate(state: State, candidate: Candidate, *, more: bool) -> FlowGenerat
     lookup = Lookup(plan.cache, plan.control, fields, request, state.trace, plan.clock)
     found = yield from lookup.find()
     if found is not None:
+        plan.spending.saved(model.provider, model.upstream, found.cost)
         return found
     if plan.control.only:
         lookup.missed()
@@ -183,6 +184,7 @@ def _candidate(state: State, candidate: Candidate, *, more: bool) -> FlowGenerat
     try:
         found = yield from _waited(state, lookup, model)
         if found is not None:
+            plan.spending.saved(model.provider, model.upstream, found.cost)
             return found
         lookup.missed()
         state.started += lookup.spent

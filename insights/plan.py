@@ -15,6 +15,7 @@ from insights.routing.breaker import BREAKERS, Breakers
 from insights.routing.fallback import Fallbacks, Other
 from insights.routing.retry import BUDGETS, RetryBudgets, RetryPolicy
 from insights.routing.spread import SPREAD, Deployment, Spread
+from insights.spending.spending import Spending
 
 if TYPE_CHECKING:
     from insights.adapters.models.base import LiteLLMChatModel
@@ -59,6 +60,7 @@ class Plan:
     breakers: Breakers | None = BREAKERS
     budgets: RetryBudgets = BUDGETS
     spread: Spread = SPREAD
+    spending: Spending = field(default_factory=Spending)
 
 
 @dataclass

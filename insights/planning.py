@@ -24,6 +24,9 @@ from insights.routing.breaker import BREAKERS, Breakers
 from insights.routing.fallback import Fallbacks, given_chain, given_words, read_fallbacks
 from insights.routing.retry import BUDGETS, RetryBudgets, RetryPolicy
 from insights.routing.spread import SPREAD, Deployment, Spread, given_keys
+from insights.spending.budget import Limits, in_force
+from insights.spending.ledger import open_ledger
+from insights.spending.spending import Spending, given_tags
 
 if TYPE_CHECKING:
     from insights.adapters.models.routes import Route
@@ -101,7 +104,16 @@ class Planner:
             drop_params=self.settings.drop_params if options["drop_params"] is None else bool(options["drop_params"]),
             control=wish,
             cache=self.open_cache() if wish.on else None,
+            spending=self._spending(options["tags"]),
         )
+
+    def _spending(self, tags: Any) -> Spending:
+        """What the call has to do with money. What a cassette answers is no money of today's: the ledger stays as it is."""
+        replaying = intercept.replaying()
+        limits = Limits(in_force(), self.settings.budget_per_run, self.settings.budget_per_day, alone=replaying)
+        kept = self.settings.ledger and not replaying
+        ledger = open_ledger(self.settings.cache_dir) if kept else None
+        return Spending(ledger, limits, tuple(dict.fromkeys((*given_tags(tags), *limits.tags))))
 
     def open_cache(self) -> AnswerCache:
         """The cache of the settings' directory; inside a cassette one of its own, for as long as it is used.

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from insights.catalog.pricing import prices_for
+from insights.catalog.pricing import TIERS, prices_for
 from insights.catalog.schema import ModelInfo
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def bounds(info: ModelInfo | None, provider: str, request: ChatRequest, *, on: d
     from insights.catalog.tokens import count
 
     name = request.model.rpartition("/")[2] if info is None else info.name
-    prompt = count(provider, name, request.messages, request.params.get("tools"))
+    prompt = count(provider, name, request.messages, params=request.params)
     if info is None:
         return Bounds(None, None, prompt, None)
     info = info.at(on or datetime.now(UTC).date())
     most = _most(info, request, prompt)
     tier = request.params.get("service_tier")
-    asked = str(tier) if tier in ("flex", "priority", "batch") else None
+    asked = str(tier) if tier in TIERS else None
     cheap = prices_for(info, prompt.low, asked)
     dear = prices_for(info, prompt.high, asked)
     if not all(f"cost_{kind}_per_1k" in prices for kind in ("input", "output") for prices in (cheap, dear)):
@@ -60,8 +60,13 @@ def bounds(info: ModelInfo | None, provider: str, request: ChatRequest, *, on: d
     low = prompt.low * reading / _THOUSAND + cheap.get("cost_per_request", Decimal(0))
     if most is None:
         return Bounds(low, None, prompt, None)
-    writing = _all(dear, "cost_input_per_1k", *_DEAR_INPUT)
-    saying = _all(dear, "cost_output_per_1k", *_DEAR_OUTPUT)
+    said = request.canonical
+    possible = {name for name in (*_DEAR_INPUT, *_DEAR_OUTPUT) if any(word in said for word in _ONLY_WITH.get(name, ("",)))}
+    # DeepSeek, OpenAI and others write their cache unasked: where that has a price of its own, it is in the catalogue as such.
+    if provider not in ("anthropic", "bedrock", "vertex", "openrouter"):
+        possible.add("cost_cache_write_per_1k")
+    writing = _all(dear, "cost_input_per_1k", *(name for name in _DEAR_INPUT if name in possible))
+    saying = _all(dear, "cost_output_per_1k", *(name for name in _DEAR_OUTPUT if name in possible))
     high = (prompt.high * max(writing) + most * max(saying)) / _THOUSAND + _fees(dear, request)
     return Bounds(low, high, prompt, most)
 
@@ -73,10 +78,13 @@ _DEAR_INPUT: Final = (
     "cost_image_input_per_1k",
 )
 _DEAR_OUTPUT: Final = ("cost_reasoning_per_1k", "cost_audio_output_per_1k", "cost_image_output_per_1k")
-# Prices that only what the request says can bring about: mark in its JSON -> prices.
+# Dear buckets that only what the request says can fill: their price -> the words in its JSON without which they stay empty.
 _ONLY_WITH: Final = {
-    "cache_control": ("cost_cache_write_per_1k", "cost_cache_write_1h_per_1k"),
-    "audio": ("cost_audio_input_per_1k", "cost_audio_output_per_1k"),
+    "cost_cache_write_per_1k": ("cache_control",),
+    "cost_cache_write_1h_per_1k": ("cache_control",),
+    "cost_audio_input_per_1k": ("input_audio", "audio"),
+    "cost_audio_output_per_1k": ("audio",),
+    "cost_image_output_per_1k": ("image",),
 }
 
 

@@ -11,10 +11,13 @@ import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from insights.core.errors import BadRequestError, ConfigError
 from insights.core.redact import SecretStr, secret
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
@@ -60,6 +63,9 @@ class Settings:
         attempt_timeout: seconds for one attempt (`INSIGHTS_ATTEMPT_TIMEOUT`; default: what `timeout` leaves).
         stream_idle_timeout: seconds without a new piece of a stream (`INSIGHTS_STREAM_IDLE_TIMEOUT`; default: likewise).
         breaker: whether a model whose attempts fail isn't asked for a while, default True (`INSIGHTS_BREAKER=0`).
+        ledger: whether what is spent is written down, next to the cache, default True (`INSIGHTS_LEDGER=0`).
+        budget_per_run: USD that this process may spend (`INSIGHTS_BUDGET_PER_RUN`; default: no limit).
+        budget_per_day: USD that all processes with this cache directory may spend in a day, UTC (`INSIGHTS_BUDGET_PER_DAY`).
         **keys: `{PROVIDER}_API_KEY=...` for any provider; wins over the environment.
 
     `settings.OPENAI_API_KEY` and its like give a `SecretStr`, or None when the key isn't set.
@@ -89,6 +95,9 @@ class Settings:
         attempt_timeout: float | None = None,
         stream_idle_timeout: float | None = None,
         breaker: bool | None = None,
+        ledger: bool | None = None,
+        budget_per_run: float | None = None,
+        budget_per_day: float | None = None,
         **keys: str | SecretStr | None,
     ) -> None:
         given: dict[str, Any] = {
@@ -105,6 +114,9 @@ class Settings:
             "attempt_timeout": attempt_timeout,
             "stream_idle_timeout": stream_idle_timeout,
             "breaker": breaker,
+            "ledger": ledger,
+            "budget_per_run": budget_per_run,
+            "budget_per_day": budget_per_day,
         }
         for name, value in keys.items():
             if not name.isupper() or not name.endswith(("_API_KEY", "_TOKEN", "_BEDROCK")):
@@ -226,6 +238,35 @@ class Settings:
     def breaker(self) -> bool:
         """Whether a model whose attempts fail isn't asked for a while."""
         return self._flag("breaker", default=True)
+
+    @property
+    def ledger(self) -> bool:
+        """Whether what is spent is written down."""
+        return self._flag("ledger", default=True)
+
+    @property
+    def budget_per_run(self) -> Decimal | None:
+        """USD that this process may spend; None for no limit."""
+        return self._usd("budget_per_run")
+
+    @property
+    def budget_per_day(self) -> Decimal | None:
+        """USD that may be spent in a day, by all processes with this cache directory; None for no limit."""
+        return self._usd("budget_per_day")
+
+    def _usd(self, name: str) -> Decimal | None:
+        value = self._given.get(name, self.variable(variable := f"INSIGHTS_{name.upper()}"))
+        if value is None:
+            return None
+        from decimal import Decimal, InvalidOperation
+
+        try:
+            found = Decimal(str(value))
+        except InvalidOperation:
+            found = Decimal(-1)
+        if isinstance(value, bool) or not found.is_finite() or found < 0:
+            raise ConfigError(f"{name}={value!r} is no amount of USD", hint=f"correct {name} / {variable}, e.g. 2.00")
+        return found
 
     def _flag(self, name: str, *, default: bool, also: str = "") -> bool:
         if self._given.get(name) in (True, False):

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
-    from insights.core.types import Trace
+    from insights.core.types import Trace, Usage
 
 
 def _rebuild(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
@@ -146,8 +146,10 @@ class APIError(InsightsError):
         retryable: whether the same request may well succeed a moment later.
         retry_after: seconds the provider asked to wait, or None.
         hint: what to do next.
+        usage: the tokens the provider counted all the same, where it said; they are paid for.
     """
 
+    usage: Usage | None = None
     default_retryable: ClassVar[bool] = False
     default_hint: ClassVar[str | None] = None
 

@@ -47,7 +47,7 @@ ELSEWHERE: Final = frozenset({"top_k", "min_p", "repetition_penalty"})
 # Arguments of `completion` that say how the call is made, and no parameters of the request.
 PLAN_OPTIONS: Final = tuple(
     """timeout attempt_timeout stream_idle_timeout hedge_after num_retries fallbacks context_window_fallbacks
-    content_policy_fallbacks fallback_on keys cache sample drop_params""".split()
+    content_policy_fallbacks fallback_on keys cache sample drop_params tags""".split()
 )
 # Where the model of the call is; a fallback is somewhere else and says so itself.
 PLACE_OPTIONS: Final = ("api_key", "api_base")

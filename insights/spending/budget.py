@@ -42,16 +42,14 @@ def amount(value: Any, name: str = "usd") -> Decimal:
 
 @dataclass(eq=False)
 class Account:
-    """What is spent and reserved of one limit in this process. USD."""
+    """What is spent and reserved in this process. USD."""
 
-    limit: Decimal
     spent: Decimal = field(default_factory=Decimal)
     reserved: Decimal = field(default_factory=Decimal)
 
-    @property
-    def left(self) -> Decimal:
-        """What may still be reserved."""
-        return self.limit - self.spent - self.reserved
+
+RUN: Final = Account()
+"""What the calls of this process have spent that are under a limit of the settings."""
 
 
 class budget:
@@ -82,13 +80,13 @@ class budget:
             raise BadRequestError(f"per is one of {', '.join(PERIODS)}, got {per!r}")
         if tag is not None and (not isinstance(tag, str) or not tag.strip()):  # type: ignore[redundant-expr]
             raise BadRequestError(f"tag must be a text, got {tag!r}")
-        self.account = Account(amount(usd))
+        self.usd, self.account = amount(usd), Account()
         self.per, self.tag = per, tag
         self._tokens: list[Token[tuple[budget, ...] | None]] = []
 
     def __repr__(self) -> str:
         named = f", tag={self.tag!r}" if self.tag else ""
-        return f"budget(usd={self.account.limit}, per={self.per!r}{named}, spent={self.spent}, reserved={self.reserved})"
+        return f"budget(usd={self.usd}, per={self.per!r}{named}, spent={short(self.spent)}, reserved={short(self.reserved)})"
 
     @property
     def spent(self) -> Decimal:
@@ -102,8 +100,8 @@ class budget:
 
     @property
     def left(self) -> Decimal:
-        """What is left for others."""
-        return self.account.left
+        """What may still be reserved."""
+        return self.usd - self.spent - self.reserved
 
     def __enter__(self) -> budget:
         self._tokens.append(_here.set((*(_here.get() or ()), self)))
@@ -142,13 +140,15 @@ class Limits:
     """What one call has to keep: the blocks it is in, and the limits of the settings. USD; None for none."""
 
     blocks: tuple[budget, ...] = ()
-    run: Account | None = None
+    per_run: Decimal | None = None
     per_day: Decimal | None = None
+    alone: bool = False
+    """Whether no other process counts (in a cassette nothing is paid): a day is kept like a run then."""
 
     @property
     def any(self) -> bool:
         """Whether there are any."""
-        return bool(self.blocks) or self.run is not None or self.per_day is not None
+        return bool(self.blocks) or self.per_run is not None or self.per_day is not None
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -158,14 +158,16 @@ class Limits:
     @property
     def days(self) -> list[tuple[Decimal, str | None]]:
         """The limits of a day, each with the tag whose calls count."""
-        found = [(block.account.limit, block.tag) for block in self.blocks if block.per == "day"]
+        if self.alone:
+            return []
+        found = [(block.usd, block.tag) for block in self.blocks if block.per == "day"]
         return found if self.per_day is None else [*found, (self.per_day, None)]
 
     @property
-    def accounts(self) -> list[tuple[Account, budget | None]]:
-        """Those kept in this process, each with its block."""
-        found: list[tuple[Account, budget | None]] = [(block.account, block) for block in self.blocks]
-        return found if self.run is None else [*found, (self.run, None)]
+    def accounts(self) -> list[tuple[Account, Decimal | None, str | None]]:
+        """Those kept in this process, each with its limit (None: it is kept elsewhere) and its name."""
+        found = [(block.account, block.usd if block.per == "run" or self.alone else None, block.tag) for block in self.blocks]
+        return found if self.per_run is None else [*found, (RUN, self.per_run, None)]
 
 
 class Reservation:
@@ -175,13 +177,18 @@ class Reservation:
         self._limits, self.usd, self._number, self._ledger = limits, usd, number, ledger
         self._open = True
 
+    @property
+    def writes(self) -> bool:
+        """Whether settling it writes a file."""
+        return self._ledger is not None
+
     def settle(self, spent: Decimal, *entries: Entry) -> None:
         """Gives it back, and counts what was spent in its place. A second time does nothing."""
         if not self._open:
             return
         self._open = False
         with _mutex:
-            for account, _ in self._limits.accounts:
+            for account, _, _ in self._limits.accounts:
                 account.reserved -= self.usd
                 account.spent += spent
         if self._ledger is None:
@@ -218,13 +225,11 @@ def reserve(
         raise LedgerError("a day's budget needs the ledger", hint="don't set INSIGHTS_LEDGER=0")
     kept: list[Account] = []
     with _mutex:
-        for account, block in limits.accounts:
-            day = block is not None and block.per == "day"
-            if not day and usd > account.left:
+        for account, limit, tag in limits.accounts:
+            if limit is not None and account.spent + account.reserved + usd > limit:
                 for other in kept:
                     other.reserved -= usd
-                tag = block.tag if block is not None else None
-                raise _exceeded(account.limit, account.spent, account.reserved, usd, tag, "run", what)
+                raise _exceeded(limit, account.spent, account.reserved, usd, tag, "run", what)
             account.reserved += usd
             kept.append(account)
     number = 0
@@ -248,10 +253,10 @@ def _exceeded(
     limit: Decimal, spent: Decimal, reserved: Decimal, asked: Decimal, tag: str | None, per: str, what: str
 ) -> BudgetExceededError:
     named = f" {tag!r}" if tag else ""
-    whose = f"the budget{named} of ${_short(limit)} a day" if per == "day" else f"the budget{named} of ${_short(limit)}"
+    whose = f"the budget{named} of ${short(limit)} a day" if per == "day" else f"the budget{named} of ${short(limit)}"
     return BudgetExceededError(
-        f"{whose} has ${_short(limit - spent - reserved)} left, and a call of {what} may cost ${_short(asked)} "
-        f"(spent ${_short(spent)}, reserved for calls under way ${_short(reserved)})",
+        f"{whose} has ${short(limit - spent - reserved)} left, and a call of {what} may cost ${short(asked)} "
+        f"(spent ${short(spent)}, reserved for calls under way ${short(reserved)})",
         limit=limit,
         spent=spent,
         reserved=reserved,
@@ -262,5 +267,6 @@ def _exceeded(
     )
 
 
-def _short(usd: Decimal) -> str:
+def short(usd: Decimal) -> str:
+    """An amount, written out, without zeros at its end."""
     return f"{usd.normalize():f}"

@@ -323,18 +323,10 @@ class Ledger:
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    began, _, kind, provider, model, *counts = row[:10]
-    cost, assumed, saved, tags = row[10:]
+    began, _, kind, provider, model, calls, prompt, cached, completion, reasoning, cost, assumed, saved, tags = row
+    amounts = None if cost is None else Decimal(cost), Decimal(assumed), Decimal(saved)
     return Entry(
-        began,
-        kind,
-        provider,
-        model,
-        *map(int, counts),
-        cost=None if cost is None else Decimal(cost),
-        assumed=Decimal(assumed),
-        saved=Decimal(saved),
-        tags=tuple(json.loads(tags)),
+        began, kind, provider, model, calls, prompt, cached, completion, reasoning, *amounts, tags=tuple(json.loads(tags))
     )
 
 

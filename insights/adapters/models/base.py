@@ -168,6 +168,7 @@ class LiteLLMChatModel(Wire):
         """One request, one answer."""
         lane = self.lane(request)
         prepared = yield from lane._begin(request, where, drop_params)
+        self.replayed = prepared.call.recorded is not None
         answer = yield Send(prepared.call, until)
         self.told = answer.headers
         found = lane.parse(prepared, answer, where)
@@ -192,6 +193,7 @@ class LiteLLMChatModel(Wire):
         progress = progress or Progress()
         lane = self.lane(request)
         prepared = yield from lane._begin(request, where, drop_params)
+        self.replayed = prepared.call.recorded is not None
         if not prepared.streams:  # the provider can't stream this request: its answer is the one chunk
             answer = yield Send(prepared.call, until)
             self.told = answer.headers

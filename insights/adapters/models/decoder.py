@@ -63,8 +63,9 @@ class StreamDecoder:
 
     def cut_off(self, error: APIError) -> APIError:
         """What became of a stream that broke after its first content: never a whole answer, and the text isn't lost."""
+        usage = self._model.count(self._usage) if self._usage else None
         if isinstance(error, Timeout | TruncatedStreamError):
-            error.partial = self.text
+            error.partial, error.usage = self.text, usage
             return error
         cut = TruncatedStreamError(
             f"the stream broke off: {error.message}",
@@ -73,7 +74,7 @@ class StreamDecoder:
             status_code=error.status_code,
             request_id=error.request_id,
         )
-        cut.partial = self.text
+        cut.partial, cut.usage = self.text, usage
         return cut
 
     def feed(self, data: bytes) -> Iterator[Chunk]:

@@ -88,6 +88,8 @@ class Wire(BaseChatModel):
         self._catalog = catalog or Catalog(self._settings)
         self.given = options
         self._config: ProviderConfig | None = None
+        self.replayed = False
+        """Whether the last attempt's answer came from a cassette."""
         self.told: Mapping[str, str] = {}
         """The headers of the last answer."""
 
