@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from tests.benchmarks.calls import measure
 from tests.benchmarks.cassettes import grown, report
 from tests.benchmarks.server import running
+from tests.benchmarks.tokens import report as token_report
 
 # litellm fetches a price map while it is imported unless it is told not to: it is measured at its best.
 ENVIRONMENT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True"}
@@ -70,6 +71,7 @@ def main() -> None:
             print(f"\n{path}")
             print(table(found, "litellm"))
         print(f"\n{report(grown(base, arguments.interactions))}")
+    print(f"\n{token_report()}")
 
 
 if __name__ == "__main__":
