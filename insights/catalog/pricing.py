@@ -65,9 +65,11 @@ def price_of(info: ModelInfo, usage: Usage, service_tier: str | None = None, *, 
     image_in = max(prompt.image_tokens - prompt.cached_image_tokens, 0)
     write_1h = prompt.cache_creation_1h_tokens
     write_5m = max(prompt.cache_creation_tokens - write_1h, 0)
-    plain_in = max(usage.prompt_tokens - cached - write_1h - write_5m - audio_in - image_in, 0)
+    asked = usage.prompt_tokens if usage.billed_prompt_tokens is None else usage.billed_prompt_tokens
+    answered = usage.completion_tokens if usage.billed_completion_tokens is None else usage.billed_completion_tokens
+    plain_in = max(asked - cached - write_1h - write_5m - audio_in - image_in, 0)
     reasoning, audio_out, image_out = completion.reasoning_tokens, completion.audio_tokens, completion.image_tokens
-    plain_out = max(usage.completion_tokens - reasoning - audio_out - image_out, 0)
+    plain_out = max(answered - reasoning - audio_out - image_out, 0)
 
     # A model without a price for a bucket of its own bills that bucket as ordinary input or output.
     write_name = "cost_cache_write_per_1k" if "cost_cache_write_per_1k" in prices else "cost_input_per_1k"

@@ -98,11 +98,17 @@ class CompletionTokensDetails(Model):
 
 
 class Usage(Model):
-    """Tokens, by OpenAI's convention for every provider: cached tokens count as prompt, reasoning as completion."""
+    """Tokens, by OpenAI's convention for every provider: cached tokens count as prompt, reasoning as completion.
+
+    `billed_prompt_tokens` and `billed_completion_tokens` are there where the provider bills others than it counts (Cohere
+    leaves out its own instructions); None: it bills what it counts.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     total_tokens: int = 0
+    billed_prompt_tokens: int | None = None
+    billed_completion_tokens: int | None = None
     prompt_tokens_details: PromptTokensDetails = Field(default_factory=PromptTokensDetails)
     completion_tokens_details: CompletionTokensDetails = Field(default_factory=CompletionTokensDetails)
 

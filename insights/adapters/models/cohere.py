@@ -94,9 +94,15 @@ class CohereAdapter(LiteLLMChatModel):
         tokens = raw.get("tokens") or raw.get("billed_units") or raw
         if not isinstance(tokens, Mapping) or "input_tokens" not in tokens:
             return None
+        paid = raw.get("billed_units")
+        billed = None
+        if isinstance(paid, Mapping) and paid is not tokens and "input_tokens" in paid:
+            # Without the instructions that Cohere puts before the prompt by itself.
+            billed = convert.whole(paid.get("input_tokens")), convert.whole(paid.get("output_tokens"))
         return convert.usage(
             convert.whole(tokens.get("input_tokens")),
             convert.whole(tokens.get("output_tokens")),
+            billed=billed,
             cached=convert.whole(raw.get("cached_tokens")),
         )
 

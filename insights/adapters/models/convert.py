@@ -66,12 +66,13 @@ def whole(value: Any) -> int:
     return int(value) if isinstance(value, int | float) and value == value and value > 0 else 0
 
 
-def usage(prompt: int, completion: int, **details: int) -> Usage:
+def usage(prompt: int, completion: int, *, billed: tuple[int, int] | None = None, **details: int) -> Usage:
     """Usage by OpenAI's convention.
 
     Args:
         prompt: all prompt tokens, cached ones included.
         completion: all generated tokens, reasoning included.
+        billed: what of both is billed, where that is something else.
         **details: `cached`, `cache_write`, `cache_write_1h`, `reasoning`, `audio_in`, `audio_out`, `image_in`, `image_out`,
             `cached_audio`, `cached_image`.
     """
@@ -80,6 +81,7 @@ def usage(prompt: int, completion: int, **details: int) -> Usage:
             "prompt_tokens": prompt,
             "completion_tokens": completion,
             "total_tokens": prompt + completion,
+            **({"billed_prompt_tokens": billed[0], "billed_completion_tokens": billed[1]} if billed is not None else {}),
             "prompt_tokens_details": {
                 "cached_tokens": details.get("cached", 0),
                 "cache_creation_tokens": details.get("cache_write", 0),
