@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from insights.cli.cassettes import app as cassettes
+from insights.cli.prices import app as prices
 
 app = typer.Typer(
     name="insights", help="One function in front of every LLM provider.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 app.add_typer(cassettes, name="cassettes")
+app.add_typer(prices, name="prices")
 
 
 def _version(asked: bool) -> None:
