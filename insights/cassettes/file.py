@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from insights._version import __version__
 from insights.cassettes.readable import indented
-from insights.cassettes.scrub import Scrubber, public_body, public_url
+from insights.cassettes.scrub import Scrubber, is_text, public_body, public_url
 from insights.cassettes.writing import write_text
 from insights.catalog.loader import yaml_loader
 from insights.core.effects import Recorded
@@ -159,7 +159,7 @@ def _decompressed(body: bytes, coding: str) -> bytes:
         return zlib.decompressobj(31).decompress(body)  # a stream that was flushed may lack its trailer
     if coding == "deflate" and body[:1] == b"\x78":
         return zlib.decompressobj().decompress(body)
-    return _by_package(body, coding) if coding in _PACKAGES and not _is_text(body) else body
+    return _by_package(body, coding) if coding in _PACKAGES and not is_text(body) else body
 
 
 _PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {"br": ("brotli", "brotlicffi"), "zstd": ("zstandard",)}
@@ -174,14 +174,6 @@ def _by_package(body: bytes, coding: str) -> bytes:
         except Exception as error:  # each of them has its own
             raise ValueError(f"a body is said to be compressed with {coding}, and isn't: {error}") from None
     raise ValueError(f"a body is compressed with {coding}: pip install {_PACKAGES[coding][0]}")
-
-
-def _is_text(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _first(value: Any) -> str:

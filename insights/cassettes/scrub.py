@@ -191,7 +191,7 @@ class Scrubber:
         spans = self._spans(text, failed=failed)
         if not spans:
             return list(pieces)
-        if not _is_text(whole):
+        if not is_text(whole):
             return list(pieces)  # a binary frame has checksums; what is left in it is refused
         clean, moved = _replaced(text, spans)
         data = clean.encode("latin-1")
@@ -218,7 +218,7 @@ def _letters(name: str) -> str:
 def _documents(body: bytes) -> Iterator[Any]:
     """The JSON in a body: all of it, that of each line of an event stream, or that in its binary frames."""
     text = body.decode("utf-8", "replace")
-    if not _is_text(body):
+    if not is_text(body):
         place = -1
         while (place := text.find("{", place + 1)) >= 0:
             try:
@@ -292,7 +292,8 @@ def _replaced(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Any]:
     return "".join(parts), moved
 
 
-def _is_text(data: bytes) -> bool:
+def is_text(data: bytes) -> bool:
+    """Whether bytes are a text in UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:
