@@ -72,8 +72,8 @@ def test_a_demo_that_isnt_as_it_says_fails(tmp_path: Path) -> None:
     shutil.copy(REPO / "docs" / "demo.py", copy / "docs")
     costs = copy / "cassettes" / "openai" / "demo_costs.yaml"
     text = costs.read_text(encoding="utf-8")
-    assert '"cached_tokens":1024' in text
-    costs.write_text(text.replace('"cached_tokens":1024', '"cached_tokens":0'), encoding="utf-8")
+    assert '"cached_tokens": 1024' in text
+    costs.write_text(text.replace('"cached_tokens": 1024', '"cached_tokens": 0'), encoding="utf-8")
     run = demo(copy / "docs" / "demo.py", tmp_path)
     assert run.returncode == 1
     assert "demo: no token was cached" in run.stderr

@@ -1,13 +1,15 @@
 """No network while a cassette replays: what isn't recorded must not be fetched behind its back.
 
 An audit hook (PEP 578) sees every connection and every look-up that Python's own `socket` makes, whichever library asks for
-it, and nothing has to be patched. What opens sockets in C (grpc, pycurl, uvloop) it doesn't see.
+it, and nothing has to be patched. What opens sockets in C (grpc, pycurl, uvloop) it doesn't see; and where `connect` is given a
+name, its address is looked up before the hook is asked.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import sys
 from typing import Any, Final
 
@@ -34,7 +36,10 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     if event[:7] == "socket." and (event in _ADDRESS_AT or event in _NAME_AT):
         cassette = intercept.innermost()
         if cassette is not None and getattr(cassette, "blocks_network", False):
-            refuse(args[_ADDRESS_AT[event]] if event in _ADDRESS_AT else (args[_NAME_AT[event]],))
+            if event in _NAME_AT:
+                refuse((args[_NAME_AT[event]],))
+            elif args[0].family in (socket.AF_INET, socket.AF_INET6):
+                refuse(args[_ADDRESS_AT[event]])
 
 
 def refuse(address: Any) -> None:

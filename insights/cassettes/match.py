@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -38,10 +39,16 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")  # what a terminal might 
 def canonical_body(body: bytes) -> Any:
     """A request's body for comparing: JSON data in canonical form, else the bytes."""
     try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
+        return canonical_data(json.loads(body, parse_float=_finite, parse_constant=_finite))
+    except (ValueError, RecursionError):  # no JSON, or deeper than these walks go
         return body
-    return canonical_data(data)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"JSON has no {text}")
+    return number
 
 
 def canonical_data(data: Any) -> Any:
@@ -58,7 +65,7 @@ def canonical_data(data: Any) -> Any:
 def _named_anew(value: Any, names: dict[str, str] | None) -> Any:
     """Without nulls and credentials, and with the ids of tool calls numbered as they appear: some are made up on each run."""
     if isinstance(value, Mapping):
-        call = any(mark in value for mark in _CALL_MARKS)
+        call = any(mark in value for mark in _CALL_MARKS) and any(name in value for name in ("id", *_CALL_IDS))
         found: dict[str, Any] = {}
         for name, item in sorted(value.items(), key=lambda item: str(item[0])):  # ids are numbered whatever the order of keys
             if item is None:
@@ -68,7 +75,7 @@ def _named_anew(value: Any, names: dict[str, str] | None) -> Any:
             elif isinstance(item, str) and is_credential_field(name):
                 found[name] = MASK
             else:
-                found[name] = _named_anew(item, None if name in _CALL_MARKS else names)
+                found[name] = _named_anew(item, None if call and name in _CALL_MARKS else names)
         return found
     return [_named_anew(item, names) for item in value] if isinstance(value, list) else value
 
@@ -84,7 +91,9 @@ class Matcher:
     """
 
     def __init__(self, parts: Iterable[str] = PARTS) -> None:
-        self._parts = frozenset([parts] if isinstance(parts, str) else parts)
+        if not isinstance(parts, Iterable):
+            raise BadRequestError(f"match_on is a list of names, got {parts!r}", hint=f"it takes {', '.join(PARTS)}")
+        self._parts = frozenset([parts] if isinstance(parts, str) else map(str, parts))
         unknown = sorted(self._parts - frozenset(PARTS))
         if unknown:
             raise BadRequestError(f"match_on has no {unknown[0]!r}", hint=f"it takes {', '.join(PARTS)}")
@@ -142,7 +151,10 @@ def nearest(recorded: Sequence[tuple[str, bytes]], url: str, body: bytes) -> tup
     best: tuple[tuple[int, float], int, list[tuple[str, Any, Any]]] | None = None
     for index, (known_url, known_body) in enumerate(recorded[:_MOST_COMPARED]):
         known = {"url": public_url(known_url), "body": _readable(known_body)}
-        found = list(changes(known, asked))
+        try:
+            found = list(changes(known, asked))
+        except RecursionError:  # as deep as no request is
+            continue
         score = len(found), -sum(map(_alike, found))
         if best is None or score < best[0]:
             best = score, index, found

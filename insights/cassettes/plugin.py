@@ -20,13 +20,16 @@ import pytest
 
 from insights.cassettes import modes
 from insights.cassettes.usage import CACHE_KEY, Uses, merged
+from insights.core.errors import CassetteError
 
 if TYPE_CHECKING:
     from insights.cassettes.use import Cassette
 
+_PACKAGE: Final = Path(__file__).parents[1]
 MARK: Final = "insights_cassette"
 LONGEST: Final = 200  # characters of a file's name; filesystems allow 255 bytes
 
+_clash: Final = pytest.StashKey[str]()
 _outcome: Final = pytest.StashKey[BaseException | None]()
 _uses: Final = pytest.StashKey[Uses]()
 _partial: Final = pytest.StashKey[bool]()
@@ -46,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "options are those of insights.use_cassette",
     )
     given = config.getoption("--record-mode", default=None)
-    modes.has_option = config.pluginmanager.hasplugin("recording")
+    modes.has_option = hasattr(config.option, "record_mode")  # however pytest-recording was loaded
     modes.of_session = modes.named(given) if given else None
     config.stash[_uses], config.stash[_partial] = {}, False
 
@@ -93,7 +96,7 @@ def _uses_cassette(item: pytest.Item) -> bool:
     return MARK in getattr(item, "fixturenames", ()) or any(item.get_closest_marker(mark) for mark in (MARK, "vcr"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Sees that no two tests write the same file.
 
     Raises:
@@ -106,10 +109,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name = cassette_name(item)
         other = seen.setdefault(name, item)
         if other is not item and _asks_for_ours(item) and _asks_for_ours(other):
-            raise pytest.UsageError(
+            text = (
                 f"two tests would have the same cassettes, {name}.yaml: {other.nodeid} and {item.nodeid}. "
                 f"Rename one, or name its cassette: @pytest.mark.{MARK}('another_name')"
             )
+            if not hasattr(config, "workerinput"):
+                raise pytest.UsageError(text)
+            item.stash[_clash] = other.stash[_clash] = text  # of a worker of pytest-xdist nobody would hear it
 
 
 def _asks_for_ours(item: pytest.Item) -> bool:
@@ -131,6 +137,8 @@ def insights_cassette(request: pytest.FixtureRequest, insights_cassette_config: 
     if request.config.getoption("--disable-recording", default=False):
         yield None
         return
+    if _clash in request.node.stash:
+        pytest.fail(request.node.stash[_clash], pytrace=False)
     from insights.cassettes.use import PLACEHOLDER, use_cassette
 
     mark = request.node.get_closest_marker(MARK)
@@ -161,7 +169,7 @@ def _insights_cassette_of_marked(request: pytest.FixtureRequest) -> None:
 def _mode_of_vcr(request: pytest.FixtureRequest) -> str | None:
     """The mode that the marks and the `vcr_config` of pytest-recording name."""
     marks = list(request.node.iter_markers("vcr"))
-    if not marks or not request.config.pluginmanager.hasplugin("recording"):
+    if not marks or not modes.has_option:
         return None
     found = dict(request.getfixturevalue("vcr_config"))
     for mark in reversed(marks):
@@ -170,11 +178,19 @@ def _mode_of_vcr(request: pytest.FixtureRequest) -> str | None:
     return None if mode is None else str(getattr(mode, "value", mode))
 
 
+def _is_cassettes(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
+    return isinstance(excinfo.value, CassetteError)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remembers why a test failed, for its cassette."""
+    """Remembers why a test failed, for its cassette; of an error that a cassette raises only the test's own lines are shown."""
+    if call.excinfo is not None and isinstance(call.excinfo.value, CassetteError):
+        for entry in call.excinfo.traceback:
+            if Path(entry.path).is_relative_to(_PACKAGE):
+                entry.frame.f_globals.setdefault("__tracebackhide__", _is_cassettes)
     report = yield  # unittest's failures come into `call` in here
     error = call.excinfo.value if call.excinfo is not None else None
     if isinstance(error, pytest.fail.Exception):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import bisect
+import contextlib
 import itertools
 import json
 import os
@@ -42,7 +43,7 @@ _ACCOUNT_FIELDS: Final = frozenset(
 )
 
 # Ids of accounts by their shape, wherever they stand: OpenAI's organisations, projects and users; AWS's in an ARN.
-_ACCOUNTS: Final = re.compile(r"\b(?:org|proj|user)[-_][A-Za-z0-9]{16,}\b", re.ASCII)
+_ACCOUNTS: Final = re.compile(r"\b(?:org|proj|user)[-_](?=[a-z]*[A-Z0-9])[A-Za-z0-9]{16,}\b", re.ASCII)
 _ARN: Final = re.compile(r"(?i)arn(?::|%3A)aws[\w-]*(?::|%3A)[\w-]*(?::|%3A)[\w-]*(?::|%3A)(\d{12})(?!\d)")
 # And in the text of an error, where no model speaks: UUIDs, addresses, Google's projects.
 _ACCOUNTS_IN_ERRORS: Final = re.compile(
@@ -51,7 +52,7 @@ _ACCOUNTS_IN_ERRORS: Final = re.compile(
     | (?<=projects/)[^/\s"'\\]+ | (?<=accounts/)[^/\s"'\\]+""",
     re.VERBOSE | re.ASCII,
 )
-_AZURE: Final = re.compile(r"(?i)^[a-z0-9-]+(?=\.(?:openai|services\.ai|cognitiveservices)\.azure\.(?:com|us|cn)$)")
+_AZURE: Final = re.compile(r"(?i)^[a-z0-9-]+(?=\.(?:openai|services\.ai|models\.ai|cognitiveservices)\.azure\.(?:com|us|cn)$)")
 _PROJECT: Final = re.compile(r"(?<=/projects/)[^/]+")
 _KEY_VARIABLE: Final = re.compile(r".*_API_KEY|AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|BEARER_TOKEN_.*)|HF_TOKEN")
 _SECRET_VARIABLE: Final = re.compile(r".*(?:_KEY|_TOKEN|_SECRET|_PASSWORD)")
@@ -76,7 +77,8 @@ def public_url(url: str) -> str:
         for name, value in parse_qsl(parts.query, keep_blank_values=True)
         if _letters(name) not in _QUERY_CREDENTIALS
     ]
-    host = _AZURE.sub("example", parts.netloc.rpartition("@")[2])
+    name, colon, port = parts.netloc.rpartition("@")[2].partition(":")
+    host = _AZURE.sub("example", name) + colon + port
     path = _PROJECT.sub("example-project", parts.path)
     for match in reversed(list(_ARN.finditer(path))):
         path = path[: match.start(1)] + "0" * 12 + path[match.end(1) :]
@@ -87,10 +89,10 @@ def public_body(body: bytes) -> bytes:
     """A request's body with asterisks for what its fields for credentials hold."""
     try:
         data = json.loads(body)
-    except (ValueError, RecursionError):
+        masked = _masked(data)
+        return body if masked == data else json.dumps(masked, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    except (ValueError, RecursionError):  # no JSON, or deeper than these walks go
         return body
-    masked = _masked(data)
-    return body if masked == data else json.dumps(masked, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _masked(value: Any) -> Any:
@@ -107,11 +109,9 @@ def secrets_of(call: WireCall) -> set[str]:
     found |= {value.removeprefix("Bearer ") for name, value in call.headers.items() if is_credential(name)}
     query = parse_qsl(urlsplit(call.url).query)
     found |= {value for name, value in query if _letters(name) in _QUERY_CREDENTIALS}
-    try:
-        data = json.loads(call.content)
-    except (ValueError, RecursionError):
-        data = None
-    return found | set(_held(data))
+    with contextlib.suppress(ValueError, RecursionError):
+        found |= set(_held(json.loads(call.content)))
+    return found
 
 
 def _held(value: Any) -> Iterator[str]:
@@ -160,13 +160,21 @@ class Scrubber:
 
     def leaks(self, *texts: str) -> bool:
         """Whether a key is in one of these texts: a known one, or something in the shape of one."""
-        return any(key_spans(text) or (self._known is not None and self._known.search(text)) for text in texts)
+        return any(key_spans(text) or self.knows(text) for text in texts)
+
+    def knows(self, text: str) -> bool:
+        """Whether a known key is in a text."""
+        return self._known is not None and self._known.search(text) is not None
 
     def leaks_in_data(self, body: bytes) -> bool:
         """Whether a key is in a body once it is decoded: behind escapes, or cut up over the events of a stream."""
-        leaves = [leaf for data in _documents(body) for leaf in _leaves(data)]
-        joined = "".join(leaves)
-        return any(key_spans(leaf) for leaf in leaves) or (self._known is not None and bool(self._known.search(joined)))
+        places: dict[str, list[str]] = {}
+        with contextlib.suppress(RecursionError):
+            for data in _documents(body):
+                for place, leaf in _leaves(data):
+                    places.setdefault(place, []).append(leaf)
+        # Each by itself, and put together with what stands at the same place of a stream's other events.
+        return self.leaks(*(leaf for leaves in places.values() for leaf in leaves), *map("".join, places.values()))
 
     def _spans(self, text: str, *, failed: bool) -> list[tuple[int, int]]:
         found = key_spans(text)
@@ -183,7 +191,7 @@ class Scrubber:
         spans = self._spans(text, failed=failed)
         if not spans:
             return list(pieces)
-        if not _is_text(whole):
+        if not is_text(whole):
             return list(pieces)  # a binary frame has checksums; what is left in it is refused
         clean, moved = _replaced(text, spans)
         data = clean.encode("latin-1")
@@ -208,8 +216,18 @@ def _letters(name: str) -> str:
 
 
 def _documents(body: bytes) -> Iterator[Any]:
-    """The JSON in a body: all of it, or that of each line of an event stream."""
+    """The JSON in a body: all of it, that of each line of an event stream, or that in its binary frames."""
     text = body.decode("utf-8", "replace")
+    if not is_text(body):
+        place = -1
+        while (place := text.find("{", place + 1)) >= 0:
+            try:
+                document, place = json.JSONDecoder().raw_decode(text, place)
+            except (ValueError, RecursionError):
+                continue
+            yield document
+            place -= 1
+        return
     try:
         yield json.loads(text)
         return
@@ -222,17 +240,17 @@ def _documents(body: bytes) -> Iterator[Any]:
             continue
 
 
-def _leaves(value: Any) -> Iterator[str]:
-    """All texts in JSON data, names of fields too."""
+def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """All texts in JSON data, names of fields too, and where each stands."""
     if isinstance(value, str):
-        yield value
+        yield place, value
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            yield name
-            yield from _leaves(item)
+            yield f"{place}.", name
+            yield from _leaves(item, f"{place}.{name}")
     elif isinstance(value, list):
         for item in value:
-            yield from _leaves(item)
+            yield from _leaves(item, f"{place}[]")
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -243,7 +261,9 @@ def _forms(secret: str) -> Iterator[str]:
     yield quote(secret, safe="", errors="replace")
     yield json.dumps(secret)[1:-1]
     yield secret.replace("/", "\\/")
-    yield base64.b64encode(plain).decode().rstrip("=")
+    for before in range(3):  # in base64, wherever in a group of three bytes it begins
+        coded = base64.b64encode(b"\0" * before + plain).decode()
+        yield coded[-(-8 * before // 6) : 8 * (before + len(plain)) // 6]
 
 
 def _replaced(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Any]:
@@ -272,7 +292,8 @@ def _replaced(text: str, spans: Sequence[tuple[int, int]]) -> tuple[str, Any]:
     return "".join(parts), moved
 
 
-def _is_text(data: bytes) -> bool:
+def is_text(data: bytes) -> bool:
+    """Whether bytes are a text in UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:

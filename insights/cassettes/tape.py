@@ -14,6 +14,7 @@ from insights.cassettes.missing import current_test
 from insights.cassettes.prices import prices_today
 from insights.cassettes.writing import alone
 from insights.core.effects import Recorded, WireCall
+from insights.core.errors import CassetteError
 
 
 class Tape:
@@ -31,13 +32,17 @@ class Tape:
     def __init__(self, path: Path, mode: str, matcher: Matcher) -> None:
         self.path = path
         self.content = CassetteFile([])
-        self.exists = path.exists()
+        try:
+            self.exists = path.exists()
+        except OSError as error:
+            raise CassetteError(f"{path}: {error.strerror}", hint="choose another path") from None
         if self.exists and mode != "refresh":
             self.content = read_cassette(path)
         self.replays = mode in ("replay", "auto") or (mode == "record" and self.exists)
         self.records = mode in ("refresh", "auto") or (mode == "record" and not self.exists)
         self.added: list[Interaction] = []
-        self._saved = 0
+        self.saved: list[Interaction] = []
+        """What was recorded and is written."""
         self.played: set[int] = set()
         self.used: set[int] = set()
         """Those that were of use: played, or cut short on purpose."""
@@ -100,7 +105,7 @@ class Tape:
             return
         with alone(self.path):
             # Read again: another process may have added to it since.
-            kept = read_cassette(self.path) if self.replays and self.path.exists() else CassetteFile([])
+            kept = read_cassette(self.path) if self.replays and self.path.exists() else CassetteFile(self.saved)
             content = CassetteFile(
                 [*kept.interactions, *self.added],
                 dict(recorded_from) or kept.recorded_from,
@@ -108,9 +113,9 @@ class Tape:
                 current_test() or kept.test,
             )
             write_cassette(self.path, content, secrets)
-        self._saved, self.added = len(self.added), []
+        self.saved, self.added = [*self.saved, *self.added], []
 
     def usage(self) -> tuple[set[int], int]:
         """Which recordings of the file were used, and how many there are."""
-        known = len(self.content.interactions)
-        return self.used | set(range(known, known + self._saved)), known + self._saved
+        known, all_of_them = len(self.content.interactions), len(self.content.interactions) + len(self.saved)
+        return self.used | set(range(known, all_of_them)), all_of_them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import os
@@ -87,7 +88,7 @@ class Cassette:
     @property
     def interactions(self) -> list[Interaction]:
         """What is recorded: what was read from the file, and what has been added since."""
-        return [item for tape in self.tapes for item in (*tape.content.interactions, *tape.added)]
+        return [item for tape in self.tapes for item in (*tape.content.interactions, *tape.saved, *tape.added)]
 
     @property
     def play_count(self) -> int:
@@ -105,6 +106,7 @@ class Cassette:
         Raises:
             CassetteMissingError: there is none, and nothing may go out.
         """
+        call = replace(call, url=self._public(call.url))
         with self._lock:
             self._asked += 1
             tape = self._tape_of(call)
@@ -153,8 +155,9 @@ class Cassette:
     def _public(self, url: str) -> str:
         """The URL the recording stands for, where a stand-in was asked in its place."""
         for asked, meant in self._hosts.items():
-            if url.startswith(asked):
-                return meant + url.removeprefix(asked)
+            rest = url.removeprefix(asked.rstrip("/"))
+            if rest != url and rest[:1] in ("", "/", "?"):
+                return meant.rstrip("/") + rest
         return url
 
     def save(self) -> None:
@@ -185,7 +188,7 @@ class Cassette:
         if error is None:
             self.save()
         elif any(tape.added for tape in self.tapes):
-            bad = isinstance(error, InsightsError) or not isinstance(error, Exception)
+            bad = _of_a_call(error)
             for tape in self.tapes:
                 if tape.added and (bad or tape.exists):
                     self.not_written.append(
@@ -198,6 +201,15 @@ class Cassette:
                 self.not_written.append(str(other))
             for note in self.not_written:
                 error.add_note(note)
+
+
+def _of_a_call(error: BaseException) -> bool:
+    """Whether what was recorded may be bad, or half of it missing: a call failed, or everything was given up."""
+    from asyncio import CancelledError
+
+    if isinstance(error, BaseExceptionGroup) and not isinstance(error, InsightsError):
+        return any(map(_of_a_call, error.exceptions))
+    return isinstance(error, InsightsError | KeyboardInterrupt | GeneratorExit | CancelledError)
 
 
 class use_cassette:
@@ -216,7 +228,7 @@ class use_cassette:
         match_on: what of a request counts: `method`, `scheme`, `host`, `port`, `path`, `query`, `body`. Default: all.
         block_network: whether other connections than to this machine are refused while the cassette replays.
         recorded_from: what the file says about its origin, e.g. `{"what": "local wire simulator", "version": "1"}`.
-        hosts: while recording, base URL asked -> base URL the recording stands for, when a stand-in is asked.
+        hosts: base URL asked -> base URL the recording stands for, when a stand-in is asked.
 
     Inside the block the response cache is off unless a call asks for it, and then it is one of the cassette's own; circuit
     breakers and retry budgets are its own too, and retries don't wait while it replays.
@@ -284,6 +296,12 @@ class use_cassette:
     ) -> None:
         self.__exit__(kind, error, trace)
 
+    def _again(self) -> use_cassette:
+        """The same for one more call of a decorated function, which may be under way several times."""
+        made = copy.copy(self)
+        made._stack = []
+        return made
+
     def __call__(self, function: F) -> F:
         if isinstance(function, type):
             raise TypeError("use_cassette decorates functions, not classes")
@@ -291,7 +309,7 @@ class use_cassette:
 
             @functools.wraps(function)
             async def inside_async_generator(*args: Any, **kwargs: Any) -> Any:
-                with self:
+                with self._again():
                     async for item in function(*args, **kwargs):
                         yield item
 
@@ -300,7 +318,7 @@ class use_cassette:
 
             @functools.wraps(function)
             def inside_generator(*args: Any, **kwargs: Any) -> Any:
-                with self:
+                with self._again():
                     return (yield from function(*args, **kwargs))
 
             return inside_generator  # type: ignore[return-value]
@@ -308,14 +326,14 @@ class use_cassette:
 
             @functools.wraps(function)
             async def inside_async(*args: Any, **kwargs: Any) -> Any:
-                with self:
+                with self._again():
                     return await function(*args, **kwargs)
 
             return inside_async  # type: ignore[return-value]
 
         @functools.wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with self:
+            with self._again():
                 return function(*args, **kwargs)
 
         return inside  # type: ignore[return-value]

@@ -60,19 +60,19 @@ class Mint:
         """A key as the provider hands them out."""
         return SHAPES[provider] + self._some(WORD, 36)
 
-    def accounts(self, *, failing: bool) -> dict[str, str]:
-        """Ids that say whose account it is; some are known as such in errors only, where no model speaks."""
-        found = {
-            "openai": f"org-{self._some(WORD, 24)}",
+    def accounts(self) -> dict[str, str]:
+        """Ids of accounts that have a shape."""
+        return {
+            "organisation": f"org-{self._some(WORD, 24)}",
             "project": f"proj_{self._some(WORD, 24)}",
             "user": f"user-{self._some(WORD, 24)}",
             "aws": self._some("123456789", 12),
         }
-        if failing:
-            sizes = (8, 4, 4, 4, 12)
-            found["uuid"] = "-".join(self._some("0123456789abcdef", size) for size in sizes)
-            found["address"] = f"{self._some(string.ascii_lowercase, 12)}@example.com"
-        return found
+
+    def persons(self) -> dict[str, str]:
+        """What says who somebody is in an error; in an answer a model may have made it up."""
+        uuid = "-".join(self._some("0123456789abcdef", size) for size in (8, 4, 4, 4, 12))
+        return {"uuid": uuid, "address": f"{self._some(string.ascii_lowercase, 12)}@example.com"}
 
     def names(self) -> dict[str, str]:
         """Names of accounts that only the field or the header says they are."""
@@ -87,10 +87,8 @@ def files_with(folder: Path, canaries: Mapping[str, str]) -> list[str]:
     found = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            texts = [path.name, *texts_in(path.read_bytes())]
-            found += [
-                f"{path.name} has {name}" for name, value in canaries.items() if any(is_in(value, text) for text in texts)
-            ]
+            everything = "\0".join({path.name, *texts_in(path.read_bytes())})
+            found += [f"{path.name} has {name}" for name, value in canaries.items() if is_in(value, everything)]
     return found
 
 
@@ -117,8 +115,11 @@ def texts_in(data: bytes, depth: int = 4) -> Iterator[str]:
         yield unquote(text)
     if depth == 0:
         return
-    for inner in _unpacked(data):
+    inside = list(_unpacked(data))
+    for inner in inside:
         yield from texts_in(inner, depth - 1)
+    if inside:
+        return
     documents = list(_documents(text))
     for document in documents:
         for _, leaf in _leaves(document):

@@ -29,16 +29,26 @@ class Echoed(Answer):
 
 
 class Echo(Server):
-    """Repeats each request in its answer, together with the `canaries` it is told of, in one of the `WAYS`.
+    """Repeats each request in its answer, in one of the `WAYS`, and besides
 
-    `names` are of accounts: they stand in fields and headers that are for them, and nowhere else.
+    - `secrets`, everywhere: in the text, in every header;
+    - `accounts`, ids with a shape of their own, also everywhere, but that no model says them letter by letter;
+    - `names` of accounts, in fields and headers that are for them;
+    - `persons`, in errors only.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.way = WAYS[0]
-        self.canaries: dict[str, str] = {}
-        self.names: dict[str, str] = {}
+        self.secrets: Mapping[str, str] = {}
+        self.accounts: Mapping[str, str] = {}
+        self.names: Mapping[str, str] = {}
+        self.persons: Mapping[str, str] = {}
+
+    @property
+    def told(self) -> list[str]:
+        """What is said in the text of an answer and in the id of a request."""
+        return [*self.secrets.values(), *(() if self.way == "split" else self.accounts.values())]
 
     def base(self, provider: str) -> str:
         """The base URL of a provider, for `api_base=`."""
@@ -70,25 +80,27 @@ class Echo(Server):
                 yield event
 
     def _told(self, request: Received) -> str:
-        return f"You sent {request.everything()} and you are {' '.join(self.canaries.values())} ."
+        persons = self.persons.values() if self.way == "error" else ()
+        return f"You sent {request.everything()} and you are {' '.join([*self.told, *persons])} ."
 
     def _fields(self) -> Mapping[str, str]:
-        """What providers say of the account beside the answer."""
+        """What providers say of the account beside the answer, in JSON."""
         return self.names
 
     def _head(self, content_type: str) -> list[tuple[str, str]]:
-        everything = " ".join(self.canaries.values())
+        everything = " ".join([*self.secrets.values(), *self.accounts.values()])
         head = [("Content-Type", content_type), ("x-request-id", everything), ("request-id", everything)]
-        for name, value in {**self.canaries, **self.names}.items():
+        for name, value in {**self.secrets, **self.accounts, **self.names}.items():
             head += [("Set-Cookie", f"session={value}; Path=/"), (f"openai-{name}", value), ("x-account", value)]
         return head
 
     def _said(self, text: str) -> str:
         """`text` with the canaries in it said in another way."""
-        for value in {**self.canaries, **self.names}.values():
+        for value in self.told:
             if self.way == "escaped":
                 text = text.replace(value, "".join(f"\\u{ord(letter):04x}" for letter in value))
-            elif self.way == "base64":
+        for value in self.secrets.values():
+            if self.way == "base64":
                 text = text.replace(value, base64.b64encode(value.encode()).decode())
             elif self.way == "basic":
                 text = text.replace(value, base64.b64encode(f"user:{value}".encode()).decode())

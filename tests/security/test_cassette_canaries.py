@@ -84,13 +84,14 @@ def test_no_canary_is_in_a_cassette(provider: str, way: str, tmp_path: Path, mon
             for number, (awaiting, stream) in enumerate([(False, False), (False, True), (True, False), (True, True)]):
                 mint = Mint(f"{provider} {way} {shaped} {number}")
                 secrets = secrets_for(provider, mint, shaped=shaped)
-                accounts, names = mint.accounts(failing=way == "error"), mint.names()
+                accounts, names, persons = mint.accounts(), mint.names(), mint.persons()
                 monkeypatch.setenv(LENT, secrets["lent"])
-                server.way, server.names = way, names
-                server.canaries = {**secrets, **accounts, "aws": f"arn:aws:bedrock:us-east-1:{accounts['aws']}:model/x"}
-                path = folder / f"{shaped}-{number}.yaml"
+                server.way, server.secrets, server.names, server.persons = way, secrets, names, persons
+                server.accounts = {**accounts, "aws": f"arn:aws:bedrock:us-east-1:{accounts['aws']}:model/x"}
+                path = folder / f"{'shaped' if shaped else 'shapeless'}-{number}.yaml"
                 given = asked(provider, server, stream=stream, secrets=secrets)
-                found += recorded(path, server, given, {**secrets, **accounts, **names}, awaiting=awaiting)
+                canaries = {**secrets, **accounts, **names, **(persons if way == "error" else {})}
+                found += recorded(path, server, given, canaries, awaiting=awaiting)
     _found[f"{provider}-{way}"] = found
     assert not found, "\n".join(found)
 
@@ -105,15 +106,16 @@ def recorded(path: Path, server: Echo, given: dict[str, Any], canaries: Mapping[
             live = outcome(given, awaiting=awaiting)
     except insights.CassetteError as error:  # what can't be taken out is not written
         _refused[which] = 1
+        needless = [] if may_be_refused(which) else [f"{which}: needlessly refused"]
         assert not path.exists()
-        shown = [f"{which}: the refusal has {name}" for name, value in canaries.items() if value in said(error)]
+        shown = needless + [f"{which}: the refusal has {name}" for name, value in canaries.items() if value in said(error)]
         return shown + [f"{which}: {line}" for line in files_with(path.parent, canaries)]
     assert len(server.received) == before + 1
     assert path.exists(), which
     _recorded[which] = 1
     found = [f"{which}: {line}" for line in files_with(path.parent, canaries)]
     if isinstance(live, insights.InsightsError):
-        found += [f"{which}: the error has {name}" for name, value in canaries.items() if value in said(live)]
+        found += [f"{which}: the error has the key"] if given["api_key"] in said(live) else []
     again = replayed(path, server, given, awaiting=awaiting)
     assert len(server.received) == before + 1
     assert type(again) is type(live), f"{which}: {again!r}"
@@ -124,7 +126,14 @@ def recorded(path: Path, server: Echo, given: dict[str, Any], canaries: Mapping[
         assert again.usage == live.usage, which
     else:
         assert server.way == "error", f"{which}: {again}"
+        found += [f"{which}: the replayed error has {name}" for name, value in canaries.items() if value in said(again)]
     return found
+
+
+def may_be_refused(which: str) -> bool:
+    """Whether a key can't be taken out there: from behind escapes, from several events, from frames with checksums."""
+    provider, way, _, kind = which.split()
+    return way == "escaped" or (kind == "stream" and (provider == "bedrock" or way in ("split", "base64", "basic")))
 
 
 def replayed(path: Path, server: Echo, given: dict[str, Any], *, awaiting: bool) -> Any:
@@ -142,16 +151,16 @@ def failing(path: Path, given: dict[str, Any], *, awaiting: bool) -> None:
         raise ValueError("mine")
 
 
-@pytest.mark.parametrize("shaped", [False, True], ids=["shapeless", "shaped"])
+@pytest.mark.parametrize("shaped", [False, True], ids=["letters", "shaped"])
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_key_in_the_prompt_is_refused_and_the_old_file_kept(provider: str, shaped: bool, tmp_path: Path) -> None:
     path = tmp_path / "cassettes" / "c.yaml"
     secrets = secrets_for(provider, Mint(f"{provider} {shaped} prompt"), shaped=shaped)
     with Echo() as server:
         for awaiting, stream in ((False, False), (True, True)):
-            given = asked(provider, server, stream=stream, secrets=secrets)
             with insights.use_cassette(path, mode="refresh"):
-                outcome(given, awaiting=awaiting)
+                outcome(asked(provider, server, stream=False, secrets=secrets), awaiting=awaiting)
+            given = asked(provider, server, stream=stream, secrets=secrets)
             old = path.read_bytes()
             given["messages"] = f"My key is {secrets['key']}, can you keep it?"
             with (

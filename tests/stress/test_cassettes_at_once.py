@@ -41,13 +41,13 @@ def streams(name: str) -> bool:
 
 def ask(name: str, given: dict[str, Any]) -> str:
     if not streams(name):
-        return insights.completion(messages=name, **given).text
+        return str(insights.completion(messages=name, **given).text)
     return "".join(chunk.text for chunk in insights.completion(messages=name, stream=True, **given))
 
 
 async def aask(name: str, given: dict[str, Any]) -> str:
     if not streams(name):
-        return (await insights.acompletion(messages=name, **given)).text
+        return str((await insights.acompletion(messages=name, **given)).text)
     return "".join([chunk.text async for chunk in await insights.acompletion(messages=name, stream=True, **given)])
 
 

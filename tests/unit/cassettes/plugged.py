@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import insights
 from tests.simulator import Simulator
 
 KEY = "test-key-of-the-project"
@@ -40,7 +41,7 @@ class Project:
 
     def run(self, *arguments: str, recording: bool = True, child: bool = False) -> pytest.RunResult:
         """Runs the tests, in this process or in one of their own. Entry points aren't loaded: plugins are named."""
-        plugins = ["insights.cassettes.plugin", *(["recording"] if recording else [])]
+        plugins = ["insights.cassettes.plugin", *(["pytest_recording.plugin"] if recording else [])]
         given = [word for name in plugins for word in ("-p", name)]
         run = self.pytester.runpytest_subprocess if child else self.pytester.runpytest_inprocess
         return run("--strict-markers", "-W", "error", *given, *arguments)
@@ -69,8 +70,8 @@ class OwnModules:
     Here only what lies in the project is imported anew by its next run.
     """
 
-    def __init__(self, preserve: object = None) -> None:
-        self._folder = str(Path.cwd())
+    def __init__(self, folder: Path) -> None:
+        self._folder = str(folder)
 
     def restore(self) -> None:
         for name, module in list(sys.modules.items()):
@@ -82,8 +83,17 @@ class OwnModules:
 def a_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """An empty project and its provider."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setattr("_pytest.pytester.SysModulesSnapshot", OwnModules)
+    monkeypatch.setattr("_pytest.pytester.SysModulesSnapshot", lambda preserve=None: OwnModules(pytester.path))
+    monkeypatch.setattr(pytester, "_sys_modules_snapshot", OwnModules(pytester.path))
     for name in ("CI", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
     with Simulator() as simulator:
         yield Project(pytester, simulator)
+
+
+def warm() -> None:
+    """A first call, before pytester looks: litellm imports what puts finders of its own in the way of imports for good, and
+    pytester would take them out again.
+    """
+    with Simulator() as simulator:
+        insights.completion("openai/gpt-4o-mini", "Hello", api_base=simulator.base("openai"), api_key=KEY, cache=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from typing import Any
 from urllib.parse import quote
@@ -40,17 +41,26 @@ def test_what_is_short_is_no_key() -> None:
 
 def test_places_stay_places() -> None:
     """A key that was cut up is whole before the first cut in it; all other cuts are where they were."""
-    pieces = [b"data: a\n\n", b"data: " + ODD_KEY[:5].encode(), ODD_KEY[5:9].encode(), ODD_KEY[9:].encode() + b"\n\n", b"data: b\n\n"]
+    pieces = [
+        b"data: a\n\n",
+        b"data: " + ODD_KEY[:5].encode(),
+        ODD_KEY[5:9].encode(),
+        ODD_KEY[9:].encode() + b"\n\n",
+        b"data: b\n\n",
+    ]
     assert scrubbed(*pieces) == [b"data: a\n\n", b"data: " + M, b"", b"\n\n", b"data: b\n\n"]
 
 
-@given(st.lists(st.sampled_from([b"data: x\n\n", ODD_KEY.encode(), KEY.encode(), " ä ".encode(), b" "]), max_size=6), st.data())
-@example([ODD_KEY.encode(), ODD_KEY.encode()], None)
+@given(
+    st.lists(st.sampled_from([b"data: x\n\n", f" {ODD_KEY} ".encode(), f" {KEY} ".encode(), " ä ".encode()]), max_size=6),
+    st.data(),
+)
+@example([ODD_KEY.encode(), ODD_KEY.encode()], None)  # one right behind the other
 def test_however_it_is_cut(parts: list[bytes], data: st.DataObject | None) -> None:
     whole = b"".join(parts)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=5))) if data is not None else [len(ODD_KEY)]
     places = [0, *cuts, len(whole)]
-    pieces = [whole[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [whole[start:end] for start, end in itertools.pairwise(places)]
     found = scrubbed(*pieces)
     assert len(found) == len(pieces)
     assert found == pieces or M in b"".join(found)
@@ -61,21 +71,27 @@ def test_however_it_is_cut(parts: list[bytes], data: st.DataObject | None) -> No
 
 
 @pytest.mark.parametrize(
-    "form",
+    ("key", "form"),
     [
-        json.dumps('odd"key\\of/mine-é')[1:-1],
-        'odd"key\\of/mine-é',
-        quote('odd"key\\of/mine-é', safe=""),
-        base64.b64encode('odd"key\\of/mine-é'.encode()).decode(),
-        'odd"key\\of\\/mine-é',
+        ("odd/key+of-mine", "odd/key+of-mine"),
+        ("odd/key+of-mine", "odd%2Fkey%2Bof-mine"),
+        ("odd/key+of-mine", r"odd\/key+of-mine"),
+        ("odd/key+of-mine", base64.b64encode(b"odd/key+of-mine").decode()),
+        ('odd"key\\of-mine', json.dumps('odd"key\\of-mine')[1:-1]),
+        ("odd-key-é-of-mine", "odd-key-é-of-mine"),
+        ("odd-key-é-of-mine", r"odd-key-\u00e9-of-mine"),
     ],
-    ids=["JSON", "as it is", "URL", "base64", "JSON with its slash escaped"],
+    ids=["as it is", "URL", "escaped slash", "base64", "JSON", "UTF-8", "escaped letter"],
 )
-def test_the_ways_a_key_may_be_written(form: str) -> None:
-    scrubber = Scrubber(['odd"key\\of/mine-é'])
-    assert scrubber.text(f"You sent <{form}>!").removesuffix("=>!").removesuffix(">!") == f"You sent <{MASK}"
-    assert scrubbed(f"<{form}>".encode(), secrets=('odd"key\\of/mine-é',))[0].startswith(b"<" + M)
+def test_the_ways_a_key_may_be_written(key: str, form: str) -> None:
+    scrubber = Scrubber([key])
+    assert scrubber.text(f"You sent <{form}>!") == f"You sent <{MASK}>!"
+    assert scrubbed(f"<{form}>".encode(), secrets=(key,)) == [b"<" + M + b">"]
     assert scrubber.leaks("nothing", f"x{form}")
+
+
+def test_base64_of_more_than_the_key() -> None:
+    assert Scrubber([ODD_KEY]).leaks(base64.b64encode(f"u:{ODD_KEY}".encode()).decode())
 
 
 def test_binary_frames_are_left_alone() -> None:
@@ -105,7 +121,6 @@ def test_what_leaks() -> None:
     assert not Scrubber().leaks_in_data(b'{"a": ["x"]}')
 
 
-@pytest.mark.xfail(reason="between the parts of one text stand the other fields of each event, so that no key is found there")
 @pytest.mark.parametrize("key", [KEY, ODD_KEY])
 def test_a_key_cut_up_over_events(key: str) -> None:
     """A model that repeats a key says it word by word."""
@@ -149,7 +164,6 @@ def test_a_models_words_are_left_alone() -> None:
     assert scrubbed(body) == [body]
 
 
-@pytest.mark.xfail(reason="a shape without a digit in it is a word of code, such as user_authenticationservice")
 def test_a_long_word_is_no_account() -> None:
     body = answer("def user_authenticationservice(org_configurationloader): ...")
     assert scrubbed(body) == [body]
@@ -201,7 +215,10 @@ def test_fields_of_accounts_in_errors(name: str) -> None:
         ("https://MINE.cognitiveservices.azure.us/x", "https://example.cognitiveservices.azure.us/x"),
         ("https://azure.example/mine.openai.azure.com", "https://azure.example/mine.openai.azure.com"),
         ("https://g.example/v1/projects/mine-1/locations/eu", "https://g.example/v1/projects/example-project/locations/eu"),
-        ("https://b.example/model/arn:aws:bedrock:x:123456789012:y", "https://b.example/model/arn:aws:bedrock:x:000000000000:y"),
+        (
+            "https://b.example/model/arn:aws:bedrock:x:123456789012:y",
+            "https://b.example/model/arn:aws:bedrock:x:000000000000:y",
+        ),
     ],
 )
 def test_urls(url: str, clean: str) -> None:
@@ -209,15 +226,21 @@ def test_urls(url: str, clean: str) -> None:
     assert public_url(clean) == clean
 
 
-@pytest.mark.xfail(reason="a port behind the host hides Azure's resource from the pattern")
 def test_a_resource_before_a_port() -> None:
     assert "mine" not in public_url("https://mine.openai.azure.com:443/x")
 
 
 def test_bodies() -> None:
-    body = encoded({"api_key": "abc", "messages": [{"content": "my password: x"}], "deep": [{"client_secret": "é"}], "token": 1})
+    body = encoded(
+        {"api_key": "abc", "messages": [{"content": "my password: x"}], "deep": [{"client_secret": "é"}], "token": 1}
+    )
     masked = json.loads(public_body(body))
-    assert masked == {"api_key": MASK, "messages": [{"content": "my password: x"}], "deep": [{"client_secret": MASK}], "token": 1}
+    assert masked == {
+        "api_key": MASK,
+        "messages": [{"content": "my password: x"}],
+        "deep": [{"client_secret": MASK}],
+        "token": 1,
+    }
     for untouched in (b'{"a":  1.0}', b"no json", b"\xff", b"[" * 100_000, rb'{"a": "\ud800"}'):
         assert public_body(untouched) == untouched
     assert MASK.encode() in public_body(rb'{"a": "\ud800", "password": "x"}')

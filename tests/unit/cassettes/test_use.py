@@ -2,91 +2,43 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import inspect
+import tempfile
 import threading
-from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-import insights
 from insights import use_cassette
-from insights.cassettes.file import read_cassette
 from insights.client import Client
-from insights.core import intercept
 from insights.core.config import Settings
-from insights.core.errors import BadRequestError, CassetteError, CassetteMissingError, MissingKeyError, RateLimitError
+from insights.core.effects import Recorded
+from insights.core.errors import CassetteMissingError, RateLimitError
 from tests.unit.both import Read, ask, both
-from tests.unit.conftest import OPENAI_KEY
+from tests.unit.cassettes.tools import CHAT, HOME, MODEL, call, handmade, interaction, prompt, raw, record
 from tests.unit.loopback import Provider
-from tests.unit.openai_wire import ROLE, answer, chunk, events, refusal
-
-MODEL = "openai/test-model"
-HOME = "https://api.openai.com/v1"
-
-
-@pytest.fixture
-def keyless(config_dir: Path) -> Client:
-    """A client without any key."""
-    return Client(Settings(config_dir=config_dir))
-
-
-def record(path: Path, client: Client, provider: Provider, awaiting: bool = False, **params: Any) -> None:
-    """Records one call; the stand-in's address is written as OpenAI's."""
-    with use_cassette(path, "record", hosts={provider.url: HOME}, recorded_from={"what": "a stand-in"}):
-        ask(client, awaiting, MODEL, api_base=provider.url, **params)
+from tests.unit.openai_wire import answer, events, refusal
 
 
 @both
 def test_recorded_and_replayed(client: Client, keyless: Client, provider: Provider, tmp_path: Path, awaiting: bool) -> None:
     path = tmp_path / "c.yaml"
     provider.will(answer("Hello!"))
-    record(path, client, provider, awaiting)
+    record(path, client, provider, awaiting, api_key="the-key-of-this-call")
     with use_cassette(path) as cassette:
         found = ask(keyless, awaiting, MODEL)
-        assert cassette.play_count == 1
+        assert (cassette.play_count, cassette.all_played) == (1, True)
     assert (found.text, found.cached, found.trace.cache) == ("Hello!", False, "off: inside a cassette")
     assert found.cost is not None
-    assert len(provider.received) == 1
-    assert OPENAI_KEY not in path.read_text()
+    (received,) = provider.received
+    assert "the-key-of-this-call" in received.everything()
+    assert "the-key-of-this-call" not in path.read_text()
     assert provider.url not in path.read_text()
-
-
-@both
-def test_streams_come_back_in_their_pieces(
-    client: Client, keyless: Client, provider: Provider, tmp_path: Path, awaiting: bool
-) -> None:
-    path = tmp_path / "c.yaml"
-    pieces = events(["Grüße ", "🙂"])
-    provider.will(*pieces)
-    with use_cassette(path, "record", hosts={provider.url: HOME}):
-        live = Read().run(client, awaiting, MODEL, api_base=provider.url)
-    (recorded,) = read_cassette(path)
-    assert b"".join(recorded.response.pieces) == b"".join(pieces)
-    with use_cassette(path):
-        again = Read().run(keyless, awaiting, MODEL)
-    assert again.text == live.text == "Grüße 🙂"
-    assert [c.model_dump() for c in again.chunks] == [c.model_dump() for c in live.chunks]
-
-
-def test_pieces_are_kept_as_they_came(client: Client, provider: Provider, tmp_path: Path) -> None:
-    release = threading.Event()
-    *first, last = events(["Grüße ", "🙂"])
-    provider.will(*first, last, wait=release)
-    with (
-        use_cassette(tmp_path / "c.yaml", "record"),
-        client.completion(MODEL, "Hi", stream=True, api_base=provider.url) as stream,
-    ):
-        next(stream)
-        release.set()
-        assert "".join(piece.text for piece in stream).endswith("🙂")
-    (recorded,) = read_cassette(tmp_path / "c.yaml")
-    assert recorded.response.pieces[-1] == last
-    assert b"".join(recorded.response.pieces[:-1]) == b"".join(first)
+    assert [raw(path)["interactions"][0]["insights"][name] for name in ("provider", "model")] == ["openai", "test-model"]
 
 
 @both
@@ -101,33 +53,19 @@ def test_what_async_recorded_sync_replays(
 
 def test_in_order_and_only_once(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    provider.will(answer("first"))
-    provider.will(answer("second"))
+    for text in ("first", "between", "second"):
+        provider.will(answer(text))
     with use_cassette(path, "record", hosts={provider.url: HOME}):
-        for _ in range(2):
-            client.completion(MODEL, "Hi", api_base=provider.url)
+        for asked in ("Hi", "Something else", "Hi"):
+            client.completion(MODEL, asked, api_base=provider.url)
     with use_cassette(path) as cassette:
         assert [keyless.completion(MODEL, "Hi").text for _ in range(2)] == ["first", "second"]
         with pytest.raises(CassetteMissingError, match="all 2 recordings of this request are played"):
             keyless.completion(MODEL, "Hi")
-        assert cassette.play_count == 2
+        assert (cassette.play_count, cassette.all_played) == (2, False)
+        assert keyless.completion(MODEL, "Something else").text == "between"
     with use_cassette(path):
         assert keyless.completion(MODEL, "Hi").text == "first"
-
-
-@both
-def test_another_request_is_missing(
-    client: Client, keyless: Client, provider: Provider, tmp_path: Path, awaiting: bool
-) -> None:
-    path = tmp_path / "c.yaml"
-    provider.will(answer())
-    record(path, client, provider)
-    with use_cassette(path), pytest.raises(CassetteMissingError, match="this request isn't in it") as raised:
-        ask(keyless, awaiting, MODEL, "Something else", fallbacks=["openai/other"])
-    assert "https://api.openai.com/v1/chat/completions (openai/test-model)" in str(raised.value)
-    assert "Something else" not in str(raised.value)
-    assert raised.value.trace is not None
-    assert [(a.decision, a.error) for a in raised.value.trace.attempts] == [("stop", "CassetteMissingError")]
 
 
 def test_a_refusal_is_recorded_too(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:
@@ -143,231 +81,99 @@ def test_a_refusal_is_recorded_too(client: Client, keyless: Client, provider: Pr
         keyless.completion(MODEL, "Hi", num_retries=0)
 
 
-def test_a_key_in_a_prompt_is_not_recorded(client: Client, provider: Provider, tmp_path: Path) -> None:
-    path = tmp_path / "c.yaml"
-    path.write_text("the old file")
-    provider.will(answer())
-    with pytest.raises(CassetteError, match="shape of a key"):
-        record(path, client, provider, messages="my key:\nsk-AbCdEf0123456789")
-    assert path.read_text() == "the old file"
+def test_no_network_while_replaying(client: Client, provider: Provider, tmp_path: Path) -> None:
+    with use_cassette(handmade(tmp_path / "c.yaml")), pytest.raises(CassetteMissingError, match="this request isn't in it"):
+        client.completion(MODEL, "Hi", api_base=provider.url)  # a host that is not in it
+    assert provider.received == []
+
+
+def test_what_replays_records_nothing(tmp_path: Path) -> None:
+    with use_cassette(handmade(tmp_path / "c.yaml")) as cassette:
+        cassette.record(call(), Recorded(200, {}, [b"x"]))
+        assert len(cassette.interactions) == 1
+
+
+def test_threads_are_served_each_recording_once(keyless: Client, tmp_path: Path) -> None:
+    path = handmade(tmp_path / "c.yaml", *(interaction(pieces=[answer(str(number))]) for number in range(12)))
+    found: list[str] = []
+    with use_cassette(path) as cassette:
+        threads = [threading.Thread(target=lambda: found.append(keyless.completion(MODEL, "Hi").text)) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert cassette.all_played
+    assert sorted(found, key=int) == [str(number) for number in range(12)]
+
+
+# ---------------------------------------------------------------- what counts as the same request
+
+WORD = st.text("abcdefghijklmnopqrstuvwxyzäß", min_size=1, max_size=8)
+
+
+@hypothesis_settings(max_examples=25)
+@given(st.lists(WORD, min_size=1, max_size=5), st.data())
+def test_a_changed_word_is_never_answered_from_the_file(words: list[str], data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(words) - 1))
+    other = data.draw(WORD.filter(lambda word: word != words[place]))
+    changed = " ".join([*words[:place], other, *words[place + 1 :]])
+    with tempfile.TemporaryDirectory() as folder:
+        path = handmade(Path(folder, "c.yaml"), interaction(prompt(" ".join(words)), [answer("old")]))
+        keyless = Client(Settings(config_dir=Path(folder), cache=False))
+        with use_cassette(path):
+            with pytest.raises(CassetteMissingError, match="this request isn't in it"):
+                keyless.completion(MODEL, changed)
+            assert keyless.completion(MODEL, " ".join(words)).text == "old"
+        keyless.close()
+
+
+@pytest.mark.parametrize("changed", [{"temperature": 0.5}, {"seed": 1}, {"stop": ["x"]}, {"stream": True}, {"n": 2}])
+def test_a_changed_parameter_is_never_answered_from_the_file(keyless: Client, tmp_path: Path, changed: dict[str, Any]) -> None:
+    with use_cassette(handmade(tmp_path / "c.yaml")), pytest.raises(CassetteMissingError):
+        list(keyless.completion(MODEL, "Hi", **changed))
+
+
+def written_otherwise(path: Path) -> None:
+    """As if another litellm had written the bodies."""
+    data = raw(path)
+    for item in data["interactions"]:
+        item["request"]["body"] = '{"another": "form"}'
+    path.write_text(yaml.safe_dump(data))
 
 
 @both
-@pytest.mark.parametrize("where", ["prompt", "answer"])
-def test_the_very_key_that_was_used_is_not_recorded(
-    client: Client, provider: Provider, tmp_path: Path, awaiting: bool, where: str
-) -> None:
-    """Also one that has no provider's shape."""
-    path = tmp_path / "c.yaml"
-    path.write_text("the old file")
-    key = "0123456789-of-no-known-shape"
-    provider.will(answer(f"You sent {key}!" if where == "answer" else "Hello!"))
-    with pytest.raises(CassetteError, match="not written") as raised:
-        record(path, client, provider, awaiting, api_key=key, messages=f"I use {key}" if where == "prompt" else "Hi")
-    assert key not in str(raised.value)
-    assert path.read_text() == "the old file"
-    provider.will(answer(f"You sent {key}!"))
-    record(path, client, provider, awaiting, api_key="another-key")
-    assert key in path.read_text()  # to anybody else it is a word like others
-
-
-def test_a_place_that_cannot_be_written_to(client: Client, provider: Provider, tmp_path: Path) -> None:
-    (tmp_path / "a-file").write_text("not a directory")
-    provider.will(answer())
-    with pytest.raises(CassetteError, match="can't be written"):
-        record(tmp_path / "a-file" / "c.yaml", client, provider)
-    assert not intercept.active()
-
-
-def test_a_failed_block_writes_nothing(client: Client, provider: Provider, tmp_path: Path) -> None:
-    path = tmp_path / "c.yaml"
-    path.write_text("the old file")
-    provider.will(answer())
-
-    @use_cassette(path, "record")
-    def fails() -> None:
-        client.completion(MODEL, "Hi", api_base=provider.url)
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        fails()
-    assert path.read_text() == "the old file"
-    assert not intercept.active()
-
-
-def test_a_stream_left_early_is_not_recorded_as_whole(client: Client, provider: Provider, tmp_path: Path) -> None:
-    path = tmp_path / "c.yaml"
-    provider.will(ROLE, chunk({"content": "Hel"}), linger=True)
-    with use_cassette(path, "record"), client.completion(MODEL, "Hi", stream=True, api_base=provider.url) as stream:
-        next(stream)
-    assert read_cassette(path) == []
-
-
-def test_no_network_while_replaying(client: Client, provider: Provider, tmp_path: Path) -> None:
-    path = tmp_path / "c.yaml"
-    provider.will(answer())
-    record(path, client, provider)
-    with use_cassette(path), contextlib.suppress(CassetteMissingError):
-        client.completion(MODEL, "Hi", api_base=provider.url)  # a host that is not in it
-    assert len(provider.received) == 1
-
-
-def test_a_key_is_needed_for_recording(keyless: Client, tmp_path: Path) -> None:
-    with pytest.raises(MissingKeyError), use_cassette(tmp_path / "c.yaml", "record"):
-        keyless.completion(MODEL, "Hi")
-
-
-def test_the_cache_is_off_unless_asked_for(
-    client: Client, keyless: Client, provider: Provider, tmp_path: Path, own_cache_dir: Path
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_same_meaning_in_another_form(
+    client: Client, keyless: Client, provider: Provider, tmp_path: Path, awaiting: bool, stream: bool
 ) -> None:
     path = tmp_path / "c.yaml"
-    provider.will(answer())
-    record(path, client, provider)
-    assert not own_cache_dir.exists()
+    provider.will(*(events() if stream else [answer("Hello!")]))
+    with use_cassette(path, "record", hosts={provider.url: HOME}):
+        asked = {"api_base": provider.url, "temperature": 0.5}
+        Read().run(client, awaiting, MODEL, **asked) if stream else ask(client, awaiting, MODEL, **asked)
+    written_otherwise(path)
+    with use_cassette(path), pytest.raises(CassetteMissingError):  # streamed or not is a part of the meaning
+        ask(keyless, awaiting, MODEL, temperature=0.5) if stream else Read().run(keyless, awaiting, MODEL, temperature=0.5)
+    with use_cassette(path), pytest.raises(CassetteMissingError):
+        ask(keyless, awaiting, MODEL, temperature=0.6)
     with use_cassette(path):
-        keyless.completion(MODEL, "Hi", cache=True)
-        assert keyless.completion(MODEL, "Hi", cache=True).cached
-    keyless.close()
+        read = (
+            Read().run(keyless, awaiting, MODEL, temperature=0.5) if stream else ask(keyless, awaiting, MODEL, temperature=0.5)
+        )
+    assert read.text == "Hello!"
 
 
-# ---------------------------------------------------------------- ways to use it
-
-
-def test_as_decorator(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:
-    path = tmp_path / "c.yaml"
+def test_what_goes_without_saying_has_no_meaning(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:
     provider.will(answer("Hello!"))
-    record(path, client, provider)
-
-    @use_cassette(path)
-    def plain(messages: str, *, model: str) -> str:
-        """Asks."""
-        assert intercept.active()
-        return keyless.completion(model, messages).text
-
-    @use_cassette(path)
-    async def awaited(messages: str) -> str:
-        assert intercept.active()
-        return (await keyless.acompletion(MODEL, messages)).text
-
-    assert [plain("Hi", model=MODEL), plain("Hi", model=MODEL)] == ["Hello!", "Hello!"]
-    assert asyncio.run(awaited("Hi")) == asyncio.run(awaited("Hi")) == "Hello!"
-    assert (plain.__name__, plain.__doc__) == ("plain", "Asks.")
-    assert not intercept.active()
+    record(tmp_path / "c.yaml", client, provider, n=1, tool_choice=None)
+    written_otherwise(tmp_path / "c.yaml")
+    with use_cassette(tmp_path / "c.yaml"):
+        assert keyless.completion(MODEL, [{"role": "user", "content": "Hi"}]).text == "Hello!"
 
 
-def test_generators_are_decorated(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:
-    """The block lasts as long as the generator runs, not only until it is made."""
-    path = tmp_path / "c.yaml"
-    provider.will(answer("Hello!"))
-    record(path, client, provider)
-
-    @use_cassette(path)
-    def texts(messages: str) -> Generator[str, None, str]:
-        """Yields."""
-        yield "first"
-        yield keyless.completion(MODEL, messages).text
-        return "the end"
-
-    def around() -> Generator[str, None, None]:
-        yield (yield from texts("Hi"))
-
-    for _ in range(2):
-        assert list(around()) == ["first", "Hello!", "the end"]
-        assert not intercept.active()
-    assert inspect.isgeneratorfunction(texts)
-    assert (texts.__name__, texts.__doc__) == ("texts", "Yields.")
-    left = texts("Hi")
-    next(left)
-    assert intercept.active()
-    left.close()
-    assert not intercept.active()
-
-
-def test_async_generators_are_decorated(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:
-    path = tmp_path / "c.yaml"
-    provider.will(answer("Hello!"))
-    record(path, client, provider)
-
-    @use_cassette(path)
-    async def texts(messages: str) -> AsyncIterator[str]:
-        yield "first"
-        yield (await keyless.acompletion(MODEL, messages)).text
-
-    async def read() -> list[str]:
-        return [text async for text in texts("Hi")]
-
-    for _ in range(2):
-        assert asyncio.run(read()) == ["first", "Hello!"]
-        assert not intercept.active()
-    assert inspect.isasyncgenfunction(texts)
-
-
-def test_classes_are_not_decorated(tmp_path: Path) -> None:
-    class Tests:
-        pass
-
-    with pytest.raises(TypeError, match="decorates functions, not classes"):
-        use_cassette(tmp_path / "c.yaml")(Tests)
-
-
-def test_as_async_block(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:
-    path = tmp_path / "c.yaml"
-    provider.will(answer("Hello!"))
-
-    async def run() -> str:
-        async with use_cassette(path, mode="record", hosts={provider.url: HOME}):
-            await client.acompletion(MODEL, "Hi", api_base=provider.url)
-        async with use_cassette(path) as cassette:
-            found = await keyless.acompletion(MODEL, "Hi")
-            assert cassette.play_count == 1
-        return found.text
-
-    assert asyncio.run(run()) == "Hello!"
-
-
-def test_one_inside_another(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:
-    for name in ("outer", "inner"):
-        provider.will(answer(name))
-        record(tmp_path / f"{name}.yaml", client, provider)
-    with use_cassette(tmp_path / "outer.yaml"):
-        with use_cassette(tmp_path / "inner.yaml"):
-            assert keyless.completion(MODEL, "Hi").text == "inner"
-        assert keyless.completion(MODEL, "Hi").text == "outer"
-
-
-def test_the_same_object_twice(client: Client, keyless: Client, provider: Provider, tmp_path: Path) -> None:
-    provider.will(answer("Hello!"))
-    record(tmp_path / "c.yaml", client, provider)
-    cassette = use_cassette(tmp_path / "c.yaml")
-    with cassette, cassette:
-        assert keyless.completion(MODEL, "Hi").text == "Hello!"
-    with cassette:
-        assert keyless.completion(MODEL, "Hi").text == "Hello!"
-
-
-def test_an_unknown_mode(tmp_path: Path) -> None:
-    with pytest.raises(BadRequestError, match="replay, record"):
-        use_cassette(tmp_path / "c.yaml", "rewind")
-
-
-def test_a_cassette_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(CassetteError, match="no such cassette"), use_cassette(tmp_path / "c.yaml"):
-        pytest.fail("the block was entered")
-    assert not intercept.active()
-
-
-def test_through_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("insights.client._default", None)
-    with Provider() as provider:
-        provider.will(answer("Hello!"))
-        with insights.use_cassette(tmp_path / "c.yaml", "record", hosts={provider.url: HOME}):
-            insights.completion("openai/gpt-4.1", "Hi", api_base=provider.url)
-    with insights.use_cassette(tmp_path / "c.yaml"):
-        assert insights.completion("openai/gpt-4.1", "Hi").text == "Hello!"
-
-
-def test_an_address_that_is_nobodys_stand_in_stays(client: Client, provider: Provider, tmp_path: Path) -> None:
-    provider.will(answer())
-    with use_cassette(tmp_path / "c.yaml", "record", hosts={"http://127.0.0.1:1": HOME}):
-        client.completion(MODEL, "Hi", api_base=provider.url)
-    assert yaml.safe_load((tmp_path / "c.yaml").read_text())["interactions"][0]["request"]["uri"].startswith(provider.url)
+def test_match_on(keyless: Client, tmp_path: Path) -> None:
+    path = handmade(tmp_path / "c.yaml", interaction(pieces=[answer("Hello!")], url=CHAT.replace("https", "http")))
+    with use_cassette(path), pytest.raises(CassetteMissingError):
+        keyless.completion(MODEL, "Hi")
+    with use_cassette(path, match_on=["method", "host", "path"]):
+        assert keyless.completion(MODEL, "Whatever").text == "Hello!"

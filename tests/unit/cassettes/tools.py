@@ -66,4 +66,6 @@ def raw(path: Path) -> Any:
 
 def texts(path: Path) -> list[str]:
     """The answers in a cassette."""
-    return [json.loads(item["response"]["body"]["string"])["choices"][0]["message"]["content"] for item in raw(path)["interactions"]]
+    return [
+        json.loads(item["response"]["body"]["string"])["choices"][0]["message"]["content"] for item in raw(path)["interactions"]
+    ]
