@@ -137,6 +137,7 @@ def completion(model: str, messages: Any, *, stream: bool = False, **params: Any
             num_retries: retries per candidate (default 2).
             fallbacks: models to ask next, as names or dicts with `model` and parameters.
             context_window_fallbacks, content_policy_fallbacks: models to ask when the messages are too long, or refused.
+            tags: a name or several, for the ledger; see `insights.spend`.
             keys: several keys, or dicts of `api_key`, `api_base`, `model`, `weight`, used in turn by what each has left.
             fallback_on: errors that lead on besides: "authentication", "permission", "not_found", "bad_request".
             cache: True, False, "refresh" (ask again), "only" (never ask), or a dict of `ttl` (seconds), `namespace` and

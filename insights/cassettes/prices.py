@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 
 from insights.catalog.loader import Catalog
@@ -24,7 +24,8 @@ def model_info(provider: str, model: str) -> ModelInfo | None:
 def prices_today(provider: str, model: str) -> dict[str, str]:
     """What a model costs, in USD per 1,000 tokens; what isn't known is left out."""
     info = model_info(provider, model)
-    return {} if info is None else {name: f"{info.prices[name]:f}" for name in KEPT if name in info.prices}
+    prices = {} if info is None else info.at(datetime.now(UTC).date()).prices
+    return {name: f"{prices[name]:f}" for name in KEPT if name in prices}
 
 
 def deprecated_since(provider: str, model: str, today: date) -> date | None:
