@@ -103,8 +103,8 @@ def completion_cost(
     completion_response: ModelResponse | None = None,
     model: str | None = None,
     prompt: str = "",
-    completion: str = "",
     messages: Sequence[Any] = (),
+    completion: str = "",
 ) -> float:
     """What an answer cost, or what a prompt and a completion would, in USD. A float, as litellm's; `response.cost` is exact.
 

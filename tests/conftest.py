@@ -80,6 +80,19 @@ def nobody_has_failed_yet() -> None:
 
 
 @pytest.fixture(autouse=True)
+def nothing_is_spent_yet() -> Iterator[None]:
+    """No test counts what others spent, nor leaves a ledger open."""
+    from decimal import Decimal
+
+    from insights.spending.budget import RUN
+    from insights.spending.ledger import close_ledgers
+
+    RUN.spent = RUN.reserved = Decimal(0)
+    yield
+    close_ledgers()
+
+
+@pytest.fixture(autouse=True)
 def nothing_left_the_machine() -> Iterator[list[str]]:
     """Fail a test whose code tried to leave, even where the refusal was swallowed.
 

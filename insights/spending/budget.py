@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import threading
 import time
 from collections.abc import Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from types import TracebackType
 from typing import Any, Final, Literal
 
 from insights.core.errors import BadRequestError, BudgetExceededError, LedgerError
-from insights.spending.ledger import Entry, Ledger
+from insights.spending.ledger import Entry, Ledger, total
 
 PERIODS: Final = ("run", "day")
 
-_mutex: Final = threading.Lock()
+_mutex = threading.Lock()
 _here: ContextVar[tuple[budget, ...] | None] = ContextVar("insights_budgets", default=None)
 _everywhere: list[budget] = []
 
@@ -82,7 +82,6 @@ class budget:
             raise BadRequestError(f"tag must be a text, got {tag!r}")
         self.usd, self.account = amount(usd), Account()
         self.per, self.tag = per, tag
-        self._tokens: list[Token[tuple[budget, ...] | None]] = []
 
     def __repr__(self) -> str:
         named = f", tag={self.tag!r}" if self.tag else ""
@@ -101,18 +100,20 @@ class budget:
     @property
     def left(self) -> Decimal:
         """What may still be reserved."""
-        return self.usd - self.spent - self.reserved
+        return total((self.usd, self.spent.copy_negate(), self.reserved.copy_negate()))
 
     def __enter__(self) -> budget:
-        self._tokens.append(_here.set((*(_here.get() or ()), self)))
+        _here.set((*(_here.get() or ()), self))
         _everywhere.append(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         _everywhere.remove(self)
-        token = self._tokens.pop()
-        with contextlib.suppress(ValueError):  # left in another context than it was entered in (an async generator's, say)
-            _here.reset(token)
+        # No token: blocks of generators need not be left in the order, nor in the context, in which they were entered.
+        known = list(_here.get() or ())
+        if self in known:
+            del known[-1 - known[::-1].index(self)]
+            _here.set(tuple(known) or None)
 
     async def __aenter__(self) -> budget:
         return self.__enter__()
@@ -131,8 +132,9 @@ def in_force() -> tuple[budget, ...]:
     """
     known = _here.get()
     if known is None and _everywhere and threading.current_thread() is not threading.main_thread():
-        return tuple(_everywhere)
-    return known or ()
+        return tuple(dict.fromkeys(_everywhere))
+    # Once each, however often it was entered; and not those that were left in another context.
+    return tuple(each for each in dict.fromkeys(known or ()) if each in _everywhere)
 
 
 @dataclass(frozen=True)
@@ -184,13 +186,13 @@ class Reservation:
 
     def settle(self, spent: Decimal, *entries: Entry) -> None:
         """Gives it back, and counts what was spent in its place. A second time does nothing."""
-        if not self._open:
-            return
-        self._open = False
         with _mutex:
+            if not self._open:
+                return
+            self._open = False
             for account, _, _ in self._limits.accounts:
-                account.reserved -= self.usd
-                account.spent += spent
+                account.reserved = total((account.reserved, self.usd.copy_negate()))
+                account.spent = total((account.spent, spent))
         if self._ledger is None:
             return
         if self._number:
@@ -226,11 +228,10 @@ def reserve(
     kept: list[Account] = []
     with _mutex:
         for account, limit, tag in limits.accounts:
-            if limit is not None and account.spent + account.reserved + usd > limit:
-                for other in kept:
-                    other.reserved -= usd
+            if limit is not None and total((account.spent, account.reserved, usd)) > limit:
+                _give_back(kept, usd)
                 raise _exceeded(limit, account.spent, account.reserved, usd, tag, "run", what)
-            account.reserved += usd
+            account.reserved = total((account.reserved, usd))
             kept.append(account)
     number = 0
     try:
@@ -239,14 +240,18 @@ def reserve(
             number, found = ledger.reserve(limits.days, usd, time.time() + seconds, tuple(tags))
             if not number:
                 for (limit, tag), (spent, reserved) in zip(limits.days, found, strict=True):
-                    if spent + reserved + usd > limit:
+                    if total((spent, reserved, usd)) > limit:
                         raise _exceeded(limit, spent, reserved, usd, tag, "day", what)
     except BaseException:
         with _mutex:
-            for other in kept:
-                other.reserved -= usd
+            _give_back(kept, usd)
         raise
     return Reservation(limits, usd, number, ledger)
+
+
+def _give_back(accounts: Sequence[Account], usd: Decimal) -> None:
+    for account in accounts:
+        account.reserved = total((account.reserved, usd.copy_negate()))
 
 
 def _exceeded(
@@ -254,8 +259,9 @@ def _exceeded(
 ) -> BudgetExceededError:
     named = f" {tag!r}" if tag else ""
     whose = f"the budget{named} of ${short(limit)} a day" if per == "day" else f"the budget{named} of ${short(limit)}"
+    left = total((limit, spent.copy_negate(), reserved.copy_negate()))
     return BudgetExceededError(
-        f"{whose} has ${short(limit - spent - reserved)} left, and a call of {what} may cost ${short(asked)} "
+        f"{whose} has ${short(left)} left, and a call of {what} may cost ${short(asked)} "
         f"(spent ${short(spent)}, reserved for calls under way ${short(reserved)})",
         limit=limit,
         spent=spent,
@@ -269,4 +275,17 @@ def _exceeded(
 
 def short(usd: Decimal) -> str:
     """An amount, written out, without zeros at its end."""
-    return f"{usd.normalize():f}"
+    text = f"{usd:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _begin_again() -> None:
+    """In a forked child: what is under way is its parent's; nobody here will give it back, or the lock."""
+    global _mutex
+    _mutex = threading.Lock()
+    for account in (RUN, *(block.account for block in _everywhere)):
+        account.reserved = Decimal(0)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_begin_again)

@@ -15,10 +15,10 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +29,9 @@ FILE: Final = "ledger.sqlite3"
 PATIENCE: Final = 10.0  # seconds that another process's write is waited for
 SAVED_EVERY: Final = 5.0  # seconds; so old may what hits saved be before it is written
 _WAITING: Final = 10_000  # entries kept in memory while the file can't be written
+_PAUSE: Final = 5.0  # seconds that nothing is tried after a write has failed: no call after it has to wait for the same lock
+_MOST: Final = 2**63 - 1  # SQLite's largest integer
+_EXACT: Final = Context(prec=200, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])  # whatever the caller's own says
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -94,9 +97,23 @@ class Entry:
 
     def row(self) -> tuple[Any, ...]:
         """As it is stored."""
-        counts = self.calls, self.prompt_tokens, self.cached_tokens, self.completion_tokens, self.reasoning_tokens
+        said = self.calls, self.prompt_tokens, self.cached_tokens, self.completion_tokens, self.reasoning_tokens
+        counts = [min(max(count, -_MOST), _MOST) for count in said]  # a provider may say anything
         amounts = None if self.cost is None else f"{self.cost:f}", f"{self.assumed:f}", f"{self.saved:f}"
-        return self.time, self.day, self.kind, self.provider, self.model, *counts, *amounts, json.dumps(list(self.tags))
+        model = self.model.encode("utf-8", "backslashreplace").decode()  # SQLite takes no halves of surrogates
+        return self.time, self.day, self.kind, self.provider, model, *counts, *amounts, json.dumps(list(self.tags))
+
+
+def total(amounts: Iterable[Decimal]) -> Decimal:
+    """A sum, exact whatever the caller's decimal context is.
+
+    >>> total([Decimal("0.1"), Decimal("1e-40")])
+    Decimal('0.1000000000000000000000000000000000000001')
+    """
+    found = Decimal(0)
+    for each in amounts:
+        found = _EXACT.add(found, each)
+    return found
 
 
 def day_of(moment: float) -> str:
@@ -123,6 +140,11 @@ class Ledger:
         self.path = directory / FILE
         self._mutex = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None  # which one the connection is to
+        self._parents: list[Any] = []  # a parent process's connection, which a forked child must not even close
+        self._disowned = False
+        self._pause = 0.0
+        self._over: list[int] = []  # reservations that are over, but could not be taken away
         self._unwritten: list[Entry] = []
         self._saved: dict[tuple[str, str, str, tuple[str, ...]], list[Any]] = {}
         self._saved_since = 0.0
@@ -134,8 +156,9 @@ class Ledger:
     def add(self, *entries: Entry) -> None:
         """Writes entries, with what could not be written before."""
         with self._mutex:
-            self._unwritten.extend(entries)
-            self._drain()
+            if not self._disowned:
+                self._unwritten.extend(entries)
+                self._drain()
 
     def note_saved(self, provider: str, model: str, usd: Decimal, tags: tuple[str, ...] = ()) -> None:
         """Notes an answer from the cache: in memory, and soon in the file."""
@@ -143,31 +166,33 @@ class Ledger:
         with self._mutex:
             line = self._saved.setdefault((day_of(now), provider, model, tags), [now, 0, Decimal(0)])
             line[1] += 1
-            line[2] += usd
+            line[2] = total((line[2], usd))
             if not self._saved_since:
                 self._saved_since = now
             elif now - self._saved_since > SAVED_EVERY:
                 self.flush()
 
-    def flush(self) -> None:
-        """Writes all that waits."""
+    def flush(self, *, now: bool = False) -> None:
+        """Writes all that waits; `now` also where a write has just failed."""
         with self._mutex:
             for (_, provider, model, tags), (began, calls, usd) in self._saved.items():
                 self._unwritten.append(Entry(began, "saved", provider, model, calls, saved=usd, cost=Decimal(0), tags=tags))
             self._saved, self._saved_since = {}, 0.0
-            self._drain()
+            self._drain(now=now)
 
-    def _drain(self) -> None:
-        if not self._unwritten:
+    def _drain(self, *, now: bool = False) -> None:
+        if not (self._unwritten or self._over) or (time.monotonic() < self._pause and not now):
             return
         try:
             with self._writing() as connection:
                 self._insert(connection, self._unwritten)
+                connection.executemany("DELETE FROM reservations WHERE id = ?", [(number,) for number in self._over])
         except (OSError, sqlite3.Error, Unfit) as error:
             self._warn(error)
+            self._pause = time.monotonic() + _PAUSE
             del self._unwritten[:-_WAITING]
             return
-        self._unwritten = []
+        self._unwritten, self._over, self._pause = [], [], 0.0
 
     def _insert(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
         places = ", ".join("?" * len(_COLUMNS.split(",")))
@@ -189,25 +214,40 @@ class Ledger:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite itself has ended it where the disk is full
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
 
     def _open(self) -> sqlite3.Connection:
+        if self._connection is not None and self._file != _identity(self.path):
+            self._connection.close()  # somebody has deleted it
+            self._connection = None
         if self._connection is None:
             prepare(self.path.parent, [FILE, f"{FILE}-wal", f"{FILE}-shm"])
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+            self._spent = {}
+            found = _identity(self.path)
             try:
                 self._connection = self._connected()
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
-                aside = self.path.with_name(f"{FILE}.damaged-{int(time.time())}")
-                self.path.replace(aside)
-                self._warn(LedgerError(f"it was damaged, and is kept as {aside.name}; a new one is begun"))
+                if found == _identity(self.path):  # else another process has seen to it
+                    self._set_aside()
                 self._connection = self._connected()
+            self._file = _identity(self.path)
         return self._connection
+
+    def _set_aside(self) -> None:
+        aside = f"{FILE}.damaged-{int(time.time())}-{os.getpid()}"
+        self.path.replace(self.path.with_name(aside))
+        for end in ("-wal", "-shm"):  # which belong to it
+            with contextlib.suppress(FileNotFoundError):
+                self.path.with_name(FILE + end).replace(self.path.with_name(aside + end))
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+        self._warn(LedgerError(f"it was damaged, and is kept as {aside}; a new one is begun"))
 
     def _connected(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
@@ -223,11 +263,17 @@ class Ledger:
     def close(self) -> None:
         """Writes what waits and closes the file; the next use opens it again."""
         with self._mutex:
-            if self._saved or self._unwritten:
-                self.flush()
+            if self._saved or self._unwritten or self._over:
+                self.flush(now=True)
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+    def disown(self) -> None:
+        """In a forked child: what is under way here is its parent's, who writes it."""
+        self._mutex, self._disowned = threading.RLock(), True
+        self._parents.append(self._connection)
+        self._connection, self._unwritten, self._saved, self._over = None, [], {}, []
 
     # ------------------------------------------------------------ reading
 
@@ -238,7 +284,7 @@ class Ledger:
             LedgerError: the file can't be read.
         """
         with self._mutex, self._reading() as connection:
-            self.flush()
+            self.flush(now=True)
             rows = connection.execute(f"SELECT {_COLUMNS} FROM entries WHERE time >= ? ORDER BY id", (since,)).fetchall()
         return [_entry(row) for row in rows]
 
@@ -269,18 +315,15 @@ class Ledger:
         """
         today = day_of(time.time())
         with self._mutex, self._reading():
-            if self._unwritten:
-                self._drain()
+            self._drain(now=True)
             with self._writing() as connection:
                 self._void(connection)
                 held = connection.execute("SELECT tags, usd FROM reservations WHERE day = ?", (today,)).fetchall()
                 found = []
                 for _, tag in limits:
-                    reserved = sum(
-                        (Decimal(amount) for named, amount in held if tag is None or tag in json.loads(named)), Decimal(0)
-                    )
+                    reserved = total(Decimal(amount) for named, amount in held if tag is None or tag in json.loads(named))
                     found.append((self._spent_on(connection, today, tag), reserved))
-                if any(spent + reserved + usd > limit for (limit, _), (spent, reserved) in zip(limits, found, strict=True)):
+                if any(total((*each, usd)) > limit for (limit, _), each in zip(limits, found, strict=True)):
                     return 0, found
                 cursor = connection.execute(
                     "INSERT INTO reservations (day, tags, usd, until, process) VALUES (?, ?, ?, ?, ?)",
@@ -291,15 +334,10 @@ class Ledger:
     def settle(self, number: int, *entries: Entry) -> None:
         """Gives a reservation back, and writes what was spent in its place: both or neither."""
         with self._mutex:
-            self._unwritten.extend(entries)
-            try:
-                with self._writing() as connection:
-                    self._insert(connection, self._unwritten)
-                    connection.execute("DELETE FROM reservations WHERE id = ?", (number,))
-            except (OSError, sqlite3.Error, Unfit) as error:
-                self._warn(error)
-                return
-            self._unwritten = []
+            if not self._disowned:
+                self._unwritten.extend(entries)
+                self._over.append(number)
+                self._drain()
 
     def _void(self, connection: sqlite3.Connection) -> None:
         """Takes away the reservations of calls that are over, and of processes that are gone."""
@@ -318,7 +356,7 @@ class Ledger:
         for number, cost, assumed, tags in rows:
             known.last = max(known.last, number)
             if tag is None or tag in json.loads(tags):
-                known.usd += Decimal(assumed if cost is None else cost)
+                known.usd = total((known.usd, Decimal(assumed if cost is None else cost)))
         return known.usd
 
 
@@ -328,6 +366,14 @@ def _entry(row: Sequence[Any]) -> Entry:
     return Entry(
         began, kind, provider, model, calls, prompt, cached, completion, reasoning, *amounts, tags=tuple(json.loads(tags))
     )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _this_process() -> str:
@@ -347,6 +393,8 @@ def _alive(process: str) -> bool:
     number, _, began = process.partition(" ")
     if began:
         return _began(int(number)) == began  # its number may be another's by now
+    if os.name == "nt":  # where this would be Ctrl-C to it; its reservations end with their time
+        return True
     try:
         os.kill(int(number), 0)
     except ProcessLookupError:
@@ -357,22 +405,29 @@ def _alive(process: str) -> bool:
 
 
 _open: dict[str, Ledger] = {}
+_PARENTS: Final[list[Ledger]] = []
 _opening = threading.Lock()
 
 
 def open_ledger(directory: Path) -> Ledger:
     """The ledger of a directory: one in a process, however many clients use it."""
+    named = str(directory)
+    found = _open.get(named) if directory.is_absolute() else None
+    if found is not None:
+        return found
     name = os.path.realpath(directory)
     found = _open.get(name)
     if found is None:
         with _opening:
             found = _open.setdefault(name, Ledger(Path(name)))
+    if directory.is_absolute():  # looking up its links takes as long as an answer from the cache
+        _open[named] = found
     return found
 
 
 def close_ledgers() -> None:
     """Writes what waits, of all ledgers."""
-    for ledger in list(_open.values()):
+    for ledger in set(_open.values()):
         ledger.close()
 
 
@@ -380,6 +435,9 @@ def _forget() -> None:
     """A forked child must not write through its parent's connection, nor write what waits in its parent."""
     global _opening
     _opening = threading.Lock()
+    for ledger in _open.values():
+        ledger.disown()
+        _PARENTS.append(ledger)  # never collected: that would close its connection
     _open.clear()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from insights.spending.budget import Limits, Reservation, reserve
 from insights.spending.ledger import Entry, Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from insights.core.types import Cost, Usage
 
 _unpriced: Final[set[str]] = set()
@@ -41,7 +44,12 @@ class Spending:
         """
         ask = partial(reserve, self.limits, usd, self.ledger, seconds=seconds, tags=self.tags, what=what)
         if self.limits.days:  # in a file, where one may have to wait for others
-            held: Reservation = yield Blocking(ask)
+            asked = _Asked(ask)
+            try:
+                held: Reservation = yield Blocking(asked)
+            except BaseException:
+                asked.give_up()
+                raise
             return held
         return ask() if self.limits.any else Reservation(self.limits, Decimal(0), 0, self.ledger)
 
@@ -51,6 +59,32 @@ class Spending:
             self.ledger.note_saved(provider, model, cost.saved if cost is not None else Decimal(0), self.tags)
 
 
+class _Asked:
+    """A reservation that is asked for in another thread, by a call that may be given up meanwhile."""
+
+    def __init__(self, ask: Callable[[], Reservation]) -> None:
+        self._ask, self._lock = ask, threading.Lock()
+        self._held: Reservation | None = None
+        self._given_up = False
+
+    def __call__(self) -> Reservation:
+        found = self._ask()
+        with self._lock:
+            self._held = found
+            gone = self._given_up
+        if gone:
+            found.settle(Decimal(0))
+        return found
+
+    def give_up(self) -> None:
+        """Nobody waits for it any more."""
+        with self._lock:
+            self._given_up = True
+            held = self._held
+        if held is not None:
+            held.settle(Decimal(0))
+
+
 def settled(held: Reservation, entry: Entry | None) -> FlowGenerator[None]:
     """Gives a reservation back, with what was spent: in the ledger before the answer is out."""
     if entry is None:
@@ -58,7 +92,11 @@ def settled(held: Reservation, entry: Entry | None) -> FlowGenerator[None]:
         return
     counted = entry.assumed if entry.cost is None else entry.cost
     if held.writes:
-        yield Blocking(partial(held.settle, counted, entry))
+        try:
+            yield Blocking(partial(held.settle, counted, entry))
+        except BaseException:
+            held.settle(counted, entry)  # given up before its turn came
+            raise
     else:
         held.settle(counted)
 

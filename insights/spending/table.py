@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from insights.core.errors import BadRequestError
-from insights.spending.ledger import Entry, Ledger
+from insights.spending.budget import short
+from insights.spending.ledger import Entry, Ledger, total
 
 BY: Final = ("model", "day", "tag", "provider")
 COLUMNS: Final = ("calls", "cached", "prompt_tokens", "completion_tokens", "cost", "saved", "unknown")
@@ -33,7 +34,7 @@ class Row:
     def cells(self) -> list[str]:
         """As texts, in the order of `COLUMNS`, the name first."""
         counts = [f"{value:,}" for value in (self.calls, self.cached, self.prompt_tokens, self.completion_tokens)]
-        amounts = [f"${value.normalize():f}" for value in (self.cost, self.saved)]
+        amounts = [f"${short(value)}" for value in (self.cost, self.saved)]
         return [self.name, *counts, *amounts, str(self.unknown) if self.unknown else ""]
 
 
@@ -58,7 +59,10 @@ class SpendTable(Sequence[Row]):
         Raises:
             ImportError: pandas isn't installed.
         """
-        import pandas
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("SpendTable.pandas() needs pandas: pip install pandas") from error
 
         rows = [{**asdict(row), "cost": float(row.cost), "saved": float(row.saved)} for row in self._rows]
         return pandas.DataFrame(rows, columns=["name", *COLUMNS]).rename(columns={"name": self.by})
@@ -122,8 +126,8 @@ def _row(name: str, entries: Sequence[Entry]) -> Row:
         sum(entry.calls for entry in entries if entry.kind == "saved"),
         sum(entry.prompt_tokens for entry in entries),
         sum(entry.completion_tokens for entry in entries),
-        sum((entry.cost for entry in paid if entry.cost is not None), Decimal(0)),
-        sum((entry.saved for entry in entries), Decimal(0)),
+        total(entry.cost for entry in paid if entry.cost is not None),
+        total(entry.saved for entry in entries),
         sum(entry.cost is None for entry in paid),
     )
 
@@ -137,10 +141,13 @@ def _moment(since: Any) -> float:
             since = datetime.fromisoformat(since)
         except ValueError:
             raise BadRequestError(f"since={since!r} is no time", hint="e.g. since='2026-11-01'") from None
-    if isinstance(since, timedelta):
-        since = datetime.now().astimezone() - since
-    if isinstance(since, datetime):
-        return since.timestamp()  # without a zone: this machine's
-    if isinstance(since, date):
-        return datetime(since.year, since.month, since.day).astimezone().timestamp()
+    try:
+        if isinstance(since, timedelta):
+            since = datetime.now().astimezone() - since
+        if isinstance(since, datetime):
+            return since.timestamp()  # without a zone: this machine's
+        if isinstance(since, date):
+            return datetime(since.year, since.month, since.day).astimezone().timestamp()
+    except (OverflowError, ValueError, OSError):  # the year 1, or before it
+        return 0.0
     raise BadRequestError(f"since is a date, a time or a timedelta, got {type(since).__name__}", hint="e.g. '2026-11-01'")

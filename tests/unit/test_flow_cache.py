@@ -127,7 +127,7 @@ def test_what_does_not_change_the_answer_does_not_change_the_key(client: Client,
 @pytest.mark.parametrize("off", [False, 0])
 def test_cache_off(client: Client, own_cache_dir: Path, off: Any) -> None:
     ask(client, Script(ok(answer("one"))), cache=off)
-    assert not own_cache_dir.exists()
+    assert not (own_cache_dir / "answers-v1").exists()
     ask(client, Script(ok(answer("one"))))
     found = ask(client, Script(ok(answer("two"))), cache=off)
     assert (found.text, found.trace.cache) == ("two", "off")
@@ -137,7 +137,7 @@ def test_cache_off(client: Client, own_cache_dir: Path, off: Any) -> None:
 def test_settings_turn_the_cache_off_and_a_call_on_again(config_dir: Path, own_cache_dir: Path) -> None:
     off = Client(Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=own_cache_dir, cache=False))
     ask(off, Script(ok(answer("one"))))
-    assert not own_cache_dir.exists()
+    assert not (own_cache_dir / "answers-v1").exists()
     ask(off, Script(ok(answer("two"))), cache=True)
     assert ask(off, NOTHING, cache=True).text == "two"
     assert ask(off, Script(ok(answer("three")))).text == "three"
@@ -323,7 +323,7 @@ def test_a_pickle_in_the_cache_is_not_run(client: Client, own_cache_dir: Path) -
 
 def test_a_cache_that_cannot_be_used_costs_one_warning(config_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "a-file").write_text("not a directory")
-    settings = Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=tmp_path / "a-file")
+    settings = Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=tmp_path / "a-file", ledger=False)
     broken = Client(settings)
     with pytest.warns(RuntimeWarning, match="without its cache") as caught:
         assert ask(broken, Script(ok(answer("one")))).text == "one"
@@ -728,7 +728,8 @@ def test_one_directory_under_two_names(config_dir: Path, own_cache_dir: Path) ->
 
 def test_a_cache_that_can_not_be_used_is_said_in_the_trace(config_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "a-file").write_text("not a directory")
-    broken = Client(Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=tmp_path / "a-file"))
+    settings = Settings(OPENAI_API_KEY=OPENAI_KEY, config_dir=config_dir, cache_dir=tmp_path / "a-file", ledger=False)
+    broken = Client(settings)
     with pytest.warns(RuntimeWarning, match="without its cache"):
         ask(broken, Script(ok(answer())))
     assert ask(broken, Script(ok(answer()))).trace.cache.startswith("off: the cache can't be used: ")

@@ -49,14 +49,14 @@ def test_the_cache_is_off_unless_asked_for_and_then_of_its_own(
 ) -> None:
     provider.will(answer())
     record(tmp_path / "c.yaml", client, provider)
-    assert not own_cache_dir.exists()
+    assert not (own_cache_dir / "answers-v1").exists()
     with use_cassette(tmp_path / "c.yaml"):
         assert not keyless.completion(MODEL, "Hi", cache=True).cached
         assert keyless.completion(MODEL, "Hi", cache=True).cached
     with use_cassette(tmp_path / "c.yaml") as cassette:
         assert not keyless.completion(MODEL, "Hi", cache=True).cached  # another cassette, another cache
         assert cassette.all_played
-    assert not own_cache_dir.exists()
+    assert not (own_cache_dir / "answers-v1").exists()
 
 
 def test_what_is_recorded_does_not_depend_on_what_was_cached(client: Client, provider: Provider, tmp_path: Path) -> None:
