@@ -101,7 +101,7 @@ def _once(
         if breaker is not None:
             breaker.leave(who)  # given up: that says nothing of the provider
         attempt.duration, attempt.decision = plan.clock() - begun, "cancelled"
-        _left(state, model, attempt, held)
+        _left(state, model, candidate.request, attempt, held)
         raise
     attempt.duration = plan.clock() - begun
     if breaker is not None:
@@ -157,21 +157,35 @@ def _paid_for_nothing(
 ) -> FlowGenerator[None]:
     """An attempt that failed is paid for all the same, where the provider has counted tokens."""
     usage = error.usage if isinstance(error, APIError) else None
-    if usage is None or model.replayed:
+    if model.replayed or (usage is None and attempt.time_to_first_token is None):
         yield from settled(held, None)
+        return
+    if usage is None:  # a stream that had begun costs something, and nobody says how much
+        about = attempt.started, "failed", model.provider, model.upstream
+        yield from settled(held, entry_of(state.plan.spending, *about, None, None, _most(model, request, held)))
         return
     attempt.cost = _cost(model, usage, request.params.get("service_tier"), attempt.started)
     about = attempt.started, "failed", model.provider, model.upstream
     yield from settled(held, entry_of(state.plan.spending, *about, usage, attempt.cost, held.usd))
 
 
-def _left(state: State, model: LiteLLMChatModel, attempt: Attempt, held: Reservation) -> None:
+def _left(state: State, model: LiteLLMChatModel, request: ChatRequest, attempt: Attempt, held: Reservation) -> None:
     """An attempt that was given up. A stream that had begun costs something, and nobody will say how much."""
-    if not state.committed or model.replayed:
+    if attempt.time_to_first_token is None or model.replayed:
         held.settle(Decimal(0))
         return
     about = attempt.started, "failed", model.provider, model.upstream
-    held.settle(held.usd, entry_of(state.plan.spending, *about, None, None, held.usd))
+    most = _most(model, request, held)
+    held.settle(most, entry_of(state.plan.spending, *about, None, None, most))
+
+
+def _most(model: LiteLLMChatModel, request: ChatRequest, held: Reservation) -> Decimal:
+    """What counts against budgets where nobody knows the cost: what was reserved, or what the attempt can have cost at most."""
+    if held.usd or model.info is None:
+        return held.usd
+    from insights.catalog.estimate import bounds
+
+    return bounds(model.info, model.provider, request).high or Decimal(0)
 
 
 def _begin(state: State, candidate: Candidate, model: LiteLLMChatModel, breaker: Breaker | None) -> Attempt:

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Final, Literal
 
 from insights.core.errors import BadRequestError, BudgetExceededError, LedgerError
-from insights.spending.ledger import Entry, Ledger, total
+from insights.spending.entries import Entry, total
+from insights.spending.ledger import Ledger
 
 PERIODS: Final = ("run", "day")
 

@@ -15,110 +15,22 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from insights.cache.folder import Unfit, prepare
 from insights.core.errors import LedgerError
+from insights.spending.entries import COLUMNS, SCHEMA, Entry, day_of, entry_of_row, total
+from insights.spending.processes import alive, this_process
 
 FILE: Final = "ledger.sqlite3"
 PATIENCE: Final = 10.0  # seconds that another process's write is waited for
 SAVED_EVERY: Final = 5.0  # seconds; so old may what hits saved be before it is written
 _WAITING: Final = 10_000  # entries kept in memory while the file can't be written
 _PAUSE: Final = 5.0  # seconds that nothing is tried after a write has failed: no call after it has to wait for the same lock
-_MOST: Final = 2**63 - 1  # SQLite's largest integer
-_EXACT: Final = Context(prec=200, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])  # whatever the caller's own says
-
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS entries (
-    id INTEGER PRIMARY KEY,
-    time REAL NOT NULL,             -- Unix time, when the attempt began
-    day TEXT NOT NULL,              -- of that time, UTC
-    kind TEXT NOT NULL,             -- answer, failed, saved
-    provider TEXT NOT NULL,
-    model TEXT NOT NULL,
-    calls INTEGER NOT NULL,
-    prompt_tokens INTEGER NOT NULL,
-    cached_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL,
-    reasoning_tokens INTEGER NOT NULL,
-    cost TEXT,                      -- USD, exact; NULL where it isn't known
-    assumed TEXT NOT NULL,          -- USD a budget counts where the cost isn't known
-    saved TEXT NOT NULL,            -- USD that answers from the cache would have cost
-    tags TEXT NOT NULL              -- a JSON list
-);
-CREATE INDEX IF NOT EXISTS by_day ON entries (day, id);
-CREATE TRIGGER IF NOT EXISTS nothing_is_changed BEFORE UPDATE ON entries
-BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS nothing_is_deleted BEFORE DELETE ON entries
-BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
-CREATE TABLE IF NOT EXISTS reservations (
-    id INTEGER PRIMARY KEY,
-    day TEXT NOT NULL,
-    tags TEXT NOT NULL,
-    usd TEXT NOT NULL,
-    until REAL NOT NULL,            -- Unix time; beyond, its call is over
-    process TEXT NOT NULL           -- who holds it: a process id, and when that process began where the system says so
-);
-"""
-_COLUMNS: Final = (
-    "time, day, kind, provider, model, calls, prompt_tokens, cached_tokens, completion_tokens, reasoning_tokens, cost, assumed,"
-    " saved, tags"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line. `time` is a Unix time, amounts are USD; `kind` is `answer`, `failed` (paid all the same) or `saved` (from the
-    cache, `calls` of them). `cost` is None where it isn't known, and then `assumed` is what a budget counts."""
-
-    time: float
-    kind: str
-    provider: str
-    model: str
-    calls: int = 1
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    reasoning_tokens: int = 0
-    cost: Decimal | None = None
-    assumed: Decimal = Decimal(0)
-    saved: Decimal = Decimal(0)
-    tags: tuple[str, ...] = ()
-
-    @property
-    def day(self) -> str:
-        """The day of `time`, UTC."""
-        return day_of(self.time)
-
-    def row(self) -> tuple[Any, ...]:
-        """As it is stored."""
-        said = self.calls, self.prompt_tokens, self.cached_tokens, self.completion_tokens, self.reasoning_tokens
-        counts = [min(max(count, -_MOST), _MOST) for count in said]  # a provider may say anything
-        amounts = None if self.cost is None else f"{self.cost:f}", f"{self.assumed:f}", f"{self.saved:f}"
-        model = self.model.encode("utf-8", "backslashreplace").decode()  # SQLite takes no halves of surrogates
-        return self.time, self.day, self.kind, self.provider, model, *counts, *amounts, json.dumps(list(self.tags))
-
-
-def total(amounts: Iterable[Decimal]) -> Decimal:
-    """A sum, exact whatever the caller's decimal context is.
-
-    >>> total([Decimal("0.1"), Decimal("1e-40")])
-    Decimal('0.1000000000000000000000000000000000000001')
-    """
-    found = Decimal(0)
-    for each in amounts:
-        found = _EXACT.add(found, each)
-    return found
-
-
-def day_of(moment: float) -> str:
-    """The day of a Unix time, UTC, as 2026-01-31."""
-    return datetime.fromtimestamp(moment, UTC).date().isoformat()
 
 
 @dataclass
@@ -169,8 +81,14 @@ class Ledger:
             line[2] = total((line[2], usd))
             if not self._saved_since:
                 self._saved_since = now
-            elif now - self._saved_since > SAVED_EVERY:
-                self.flush()
+                self._write_soon()
+
+    def _write_soon(self) -> None:
+        """In a thread of its own: a hit is not to wait for the file."""
+        later = threading.Timer(SAVED_EVERY, self.flush)
+        later.daemon = True
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending, and writes what waits by itself
+            later.start()
 
     def flush(self, *, now: bool = False) -> None:
         """Writes all that waits; `now` also where a write has just failed."""
@@ -195,8 +113,8 @@ class Ledger:
         self._unwritten, self._over, self._pause = [], [], 0.0
 
     def _insert(self, connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
-        places = ", ".join("?" * len(_COLUMNS.split(",")))
-        connection.executemany(f"INSERT INTO entries ({_COLUMNS}) VALUES ({places})", [entry.row() for entry in entries])
+        places = ", ".join("?" * len(COLUMNS.split(",")))
+        connection.executemany(f"INSERT INTO entries ({COLUMNS}) VALUES ({places})", [entry.row() for entry in entries])
 
     def _warn(self, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"
@@ -254,7 +172,7 @@ class Ledger:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
-            connection.executescript(_SCHEMA)
+            connection.executescript(SCHEMA)
         except BaseException:
             connection.close()
             raise
@@ -285,8 +203,8 @@ class Ledger:
         """
         with self._mutex, self._reading() as connection:
             self.flush(now=True)
-            rows = connection.execute(f"SELECT {_COLUMNS} FROM entries WHERE time >= ? ORDER BY id", (since,)).fetchall()
-        return [_entry(row) for row in rows]
+            rows = connection.execute(f"SELECT {COLUMNS} FROM entries WHERE time >= ? ORDER BY id", (since,)).fetchall()
+        return [entry_of_row(row) for row in rows]
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -327,7 +245,7 @@ class Ledger:
                     return 0, found
                 cursor = connection.execute(
                     "INSERT INTO reservations (day, tags, usd, until, process) VALUES (?, ?, ?, ?, ?)",
-                    (today, json.dumps(list(tags)), f"{usd:f}", until, _this_process()),
+                    (today, json.dumps(list(tags)), f"{usd:f}", until, this_process()),
                 )
                 return int(cursor.lastrowid or 0), found
 
@@ -343,7 +261,7 @@ class Ledger:
         """Takes away the reservations of calls that are over, and of processes that are gone."""
         rows = connection.execute("SELECT id, until, process FROM reservations").fetchall()
         now = time.time()
-        gone = [(number,) for number, until, process in rows if until < now or not _alive(process)]
+        gone = [(number,) for number, until, process in rows if until < now or not alive(process)]
         connection.executemany("DELETE FROM reservations WHERE id = ?", gone)
 
     def _spent_on(self, connection: sqlite3.Connection, day: str, tag: str | None) -> Decimal:
@@ -360,48 +278,12 @@ class Ledger:
         return known.usd
 
 
-def _entry(row: Sequence[Any]) -> Entry:
-    began, _, kind, provider, model, calls, prompt, cached, completion, reasoning, cost, assumed, saved, tags = row
-    amounts = None if cost is None else Decimal(cost), Decimal(assumed), Decimal(saved)
-    return Entry(
-        began, kind, provider, model, calls, prompt, cached, completion, reasoning, *amounts, tags=tuple(json.loads(tags))
-    )
-
-
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _this_process() -> str:
-    return f"{os.getpid()} {_began(os.getpid())}"
-
-
-def _began(number: int) -> str:
-    """When a process began, in the system's own units; empty where it doesn't say (proc(5), field 22 of `stat`)."""
-    try:
-        text = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    return text.rpartition(")")[2].split()[19]
-
-
-def _alive(process: str) -> bool:
-    number, _, began = process.partition(" ")
-    if began:
-        return _began(int(number)) == began  # its number may be another's by now
-    if os.name == "nt":  # where this would be Ctrl-C to it; its reservations end with their time
-        return True
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 _open: dict[str, Ledger] = {}

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from insights.core.effects import Blocking, FlowGenerator
 from insights.core.errors import BadRequestError
 from insights.spending.budget import Limits, Reservation, reserve
-from insights.spending.ledger import Entry, Ledger
+from insights.spending.entries import Entry
+from insights.spending.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable

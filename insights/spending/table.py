@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from insights.core.errors import BadRequestError
 from insights.spending.budget import short
-from insights.spending.ledger import Entry, Ledger, total
+from insights.spending.entries import Entry, total
+from insights.spending.ledger import Ledger
 
 BY: Final = ("model", "day", "tag", "provider")
 COLUMNS: Final = ("calls", "cached", "prompt_tokens", "completion_tokens", "cost", "saved", "unknown")
@@ -95,7 +96,7 @@ def spend_table(ledger: Ledger, by: str, since: Any = None) -> SpendTable:
 
     Args:
         by: `"model"`, `"day"` (UTC), `"tag"` (a call with several counts in each) or `"provider"`.
-        since: a date, a time, an ISO text, or a `timedelta` before now; None for all.
+        since: a date (UTC), a time, an ISO text of one, or a `timedelta` before now; None for all.
 
     Raises:
         BadRequestError: another word, or no time. LedgerError: the ledger can't be read.
@@ -138,7 +139,7 @@ def _moment(since: Any) -> float:
         return 0.0
     if isinstance(since, str):
         try:
-            since = datetime.fromisoformat(since)
+            since = date.fromisoformat(since) if len(since) == len("2026-11-01") else datetime.fromisoformat(since)
         except ValueError:
             raise BadRequestError(f"since={since!r} is no time", hint="e.g. since='2026-11-01'") from None
     try:
@@ -147,7 +148,7 @@ def _moment(since: Any) -> float:
         if isinstance(since, datetime):
             return since.timestamp()  # without a zone: this machine's
         if isinstance(since, date):
-            return datetime(since.year, since.month, since.day).astimezone().timestamp()
+            return datetime(since.year, since.month, since.day, tzinfo=UTC).timestamp()  # as the ledger's days
     except (OverflowError, ValueError, OSError):  # the year 1, or before it
         return 0.0
     raise BadRequestError(f"since is a date, a time or a timedelta, got {type(since).__name__}", hint="e.g. '2026-11-01'")

@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 
 import insights
-from insights.spending.ledger import FILE, Entry, Ledger
+from insights.spending.entries import Entry
+from insights.spending.ledger import FILE, Ledger
 from tests.loopback import Received
 from tests.stress.children import children
 from tests.stress.sizes import SIZES, WHICH, tell

