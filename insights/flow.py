@@ -21,6 +21,7 @@ from insights.core.errors import (
     AllModelsFailedError,
     APIError,
     CacheMissError,
+    CassetteError,
     ConfigError,
     ContentPolicyViolationError,
     ContextWindowExceededError,
@@ -145,7 +146,7 @@ def _following(state: State, error: InsightsError, queue: list[Candidate]) -> li
 def _final(state: State, named: int) -> InsightsError:
     """The one error, or all of them. Words already shown are followed by what stopped them, not by older failures."""
     last = state.failures[-1]
-    if len(state.failures) == 1 or state.committed:
+    if len(state.failures) == 1 or state.committed or isinstance(last, CassetteError):
         return last
     if all(isinstance(error, CacheMissError) for error in state.failures):
         return CacheMissError("no answer of any of these models is stored: " + ", ".join(state.tried), hint=last.hint)

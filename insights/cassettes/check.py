@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from insights.cache.key import is_credential
 from insights.cassettes.file import CassetteFile, read_cassette
-from insights.cassettes.missing import shown
 from insights.cassettes.prices import deprecated_since, prices_today
 from insights.cassettes.scrub import Scrubber, secrets_of_environment
+from insights.cassettes.shown import shown
 from insights.cassettes.usage import Usage, read_usage
 from insights.catalog.loader import yaml_loader
 from insights.core.errors import CassetteError
@@ -86,7 +86,8 @@ def check_cassettes(
     report = Report()
     if known is None or not known.complete:
         report.notes.append(
-            "which recordings are used isn't known: it is after a run of the whole suite with pytest (and this plugin)"
+            "which recordings are used isn't known: it is after a run of the whole suite with pytest (and this plugin), in "
+            "which every test with a cassette passed"
         )
     scrubber = Scrubber(secrets_of_environment())
     for path in cassette_files(paths):

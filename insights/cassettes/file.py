@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from insights._version import __version__
 from insights.cassettes.readable import indented
-from insights.cassettes.scrub import Scrubber, is_text, public_body, public_url
+from insights.cassettes.scrub import Scrubber, is_text, public_body, public_name, public_url
 from insights.cassettes.writing import write_text
 from insights.catalog.loader import yaml_loader
 from insights.core.effects import Recorded
@@ -48,12 +48,12 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True)
 class CassetteFile:
-    """What a file holds. `test` is the pytest id of the test that recorded it, if one did."""
+    """What a file holds. `tests` are the pytest ids of the tests that recorded it, if some did."""
 
     interactions: list[Interaction]
     recorded_from: Mapping[str, str] = field(default_factory=dict)
     recorded_by: str = ""
-    test: str = ""
+    tests: tuple[str, ...] = ()
 
 
 def read_cassette(path: Path) -> CassetteFile:
@@ -72,12 +72,14 @@ def read_cassette(path: Path) -> CassetteFile:
         raise
     except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise CassetteError(f"{path}: can't be read: {type(error).__name__}: {error}", hint="record it again") from None
+    if data is None:
+        raise CassetteError(f"{path}: it is empty", hint="delete it, and record it again")
     try:
         return CassetteFile(
             [_interaction(item) for item in data["interactions"]],
             {str(name): str(value) for name, value in (data.get("recorded_from") or {}).items()},
             str(data.get("recorded_by") or ""),
-            str(data.get("test") or ""),
+            tuple(map(str, data.get("tests") or ())),
         )
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, zlib.error) as error:
         raise CassetteError(
@@ -155,7 +157,7 @@ def _event_stream(text: str) -> bytes | None:
 def _decompressed(body: bytes, coding: str) -> bytes:
     """A body without its compression; many cassettes have the header over a plain body, or the other way round."""
     coding = coding.strip().lower()
-    if body[:2] == b"\x1f\x8b":
+    if body[:3] == b"\x1f\x8b\x08" and len(body) >= 10:  # as long as the header is
         return zlib.decompressobj(31).decompress(body)  # a stream that was flushed may lack its trailer
     if coding == "deflate" and body[:1] == b"\x78":
         return zlib.decompressobj().decompress(body)
@@ -197,8 +199,10 @@ def _cut(body: bytes, lengths: Any) -> list[bytes]:
 
 def public(item: Interaction, scrubber: Scrubber) -> Interaction:
     """An interaction as it may be written."""
-    body = public_body(item.body)
-    return replace(item, uri=public_url(item.uri), body=body, response=scrubber.response(item.response))
+    response = scrubber.response(item.response, item.body)
+    return replace(
+        item, uri=public_url(item.uri), body=public_body(item.body), response=response, model=public_name(item.model)
+    )
 
 
 def write_cassette(path: Path, content: CassetteFile, secrets: Iterable[str] = ()) -> None:
@@ -218,30 +222,35 @@ def write_cassette(path: Path, content: CassetteFile, secrets: Iterable[str] = (
         "version": 1,
         "recorded_by": content.recorded_by or f"insights {__version__}",
         "recorded_from": dict(content.recorded_from) or _LIVE,
-        **({"test": content.test} if content.test else {}),
+        **({"tests": list(content.tests)} if content.tests else {}),
         "interactions": [_plain(item) for item in items],
     }
     text = yaml.dump(data, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=120)
     for number, item in enumerate(items, 1):
         whole = b"".join(item.response.pieces)
         # Bytes that aren't text stand in the file as base64, which hides a key from a look at the file alone.
-        looked = (item.uri, *(part.decode("latin-1") for part in (item.body, whole)), *item.response.headers.values())
-        if scrubber.leaks(*looked) or scrubber.leaks_in_data(item.body) or scrubber.leaks_in_data(whole):
-            raise _leak(path, f"its {_nth(number)} request or its answer")
+        asked = item.uri, item.body.decode("latin-1")
+        _see(path, f"in its {_nth(number)} request", scrubber.what_leaks(*asked) or scrubber.hidden(item.body))
+        told = whole.decode("latin-1"), *item.response.headers.values()
+        _see(path, f"in its {_nth(number)} answer", scrubber.what_leaks(*told) or scrubber.hidden(whole))
     # The id of a test may well have the shape of a key: "test_models[xai-grok-4-fast]".
-    if scrubber.leaks(_TEST.sub("", text, count=1)) or scrubber.knows(content.test):
-        raise _leak(path, "something in it")
+    beside = scrubber.what_leaks(_TESTS.sub("", text, count=1)) or next(filter(scrubber.knows, content.tests), "")
+    _see(path, "somewhere", beside and "a key")
     write_text(path, text)
 
 
-_TEST: Final = re.compile(r"^test: .*\n(?: .*\n)*", re.MULTILINE)
+_TESTS: Final = re.compile(r"^tests:\n(?:[- ] .*\n)+", re.MULTILINE)
 
 
-def _leak(path: Path, what: str) -> CassetteError:
-    return CassetteError(
-        f"{path}: not written: {what} has a key in it, or something in the shape of a key",
-        hint="take the key out of the prompt or the parameters",
-    )
+def _see(path: Path, where: str, what: str) -> None:
+    """Refuses what must not be written.
+
+    Raises:
+        CassetteError: there is something.
+    """
+    if what:
+        hint = "take it out of the prompt, the parameters or the tools; the file is as it was"
+        raise CassetteError(f"{path}: not written: {where} is {what}", hint=hint)
 
 
 def _nth(number: int) -> str:

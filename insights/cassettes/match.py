@@ -11,12 +11,13 @@ import difflib
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from insights.cache.key import ABSENT, changes, digest, plain_numbers
-from insights.cassettes.scrub import is_credential_field, public_url
+from insights.cassettes.scrub import SAID, is_credential_field, public_url
 from insights.core.errors import BadRequestError
 from insights.core.redact import MASK
 from insights.core.request import canonical_json
@@ -26,7 +27,7 @@ PARTS: Final = ("method", "scheme", "host", "port", "path", "query", "body")
 
 _ROUND: Final = 60  # characters of a text shown around its first difference
 _MOST_SHOWN: Final = 12  # differences; a request with more is simply another one
-_MOST_COMPARED: Final = 500  # recordings looked at for the nearest one
+_MOST_COMPARED: Final = 5000  # recordings looked at for the nearest one
 
 # Fields that hold the id of a tool call, in the providers' several spellings.
 _CALL_IDS: Final = frozenset({"tool_call_id", "tool_use_id", "toolUseId", "call_id"})
@@ -57,13 +58,21 @@ def canonical_data(data: Any) -> Any:
     >>> canonical_data({"b": 1.0, "a": None, "stream": False})
     {'b': 1}
     """
-    if isinstance(data, Mapping):
-        data = {name: value for name, value in data.items() if not (name == "stream" and value is False)}
-    return _named_anew(plain_numbers(data), {})
+    data = plain_numbers(data)
+    if not isinstance(data, Mapping):
+        return _named_anew(data, None)
+    names: dict[str, str] = {}
+    return {
+        name: _named_anew(value, names) if name in SAID else _named_anew({name: value}, None)[name]
+        for name, value in data.items()
+        if value is not None and not (name == "stream" and value is False)
+    }
 
 
 def _named_anew(value: Any, names: dict[str, str] | None) -> Any:
-    """Without nulls and credentials, and with the ids of tool calls numbered as they appear: some are made up on each run."""
+    """Without nulls. In what is said (`names` given) ids of tool calls are numbered as they appear, because some are made up
+    on each run; beside it credentials are masked.
+    """
     if isinstance(value, Mapping):
         call = any(mark in value for mark in _CALL_MARKS) and any(name in value for name in ("id", *_CALL_IDS))
         found: dict[str, Any] = {}
@@ -72,12 +81,20 @@ def _named_anew(value: Any, names: dict[str, str] | None) -> Any:
                 continue
             if isinstance(item, str) and names is not None and (name in _CALL_IDS or (call and name == "id")):
                 found[name] = names.setdefault(item, f"call-{len(names) + 1}")
-            elif isinstance(item, str) and is_credential_field(name):
+            elif isinstance(item, str) and names is None and is_credential_field(name):
                 found[name] = MASK
+            elif names is not None and call and name in _CALL_MARKS:
+                found[name] = _without_nulls(item)
             else:
-                found[name] = _named_anew(item, None if call and name in _CALL_MARKS else names)
+                found[name] = _named_anew(item, names)
         return found
     return [_named_anew(item, names) for item in value] if isinstance(value, list) else value
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 class Matcher:
@@ -185,7 +202,10 @@ def _shown(path: str, old: Any, new: Any) -> list[str]:
     if isinstance(old, str) and isinstance(new, str):
         common = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
         start = max(common - _ROUND // 2, 0)
-    return [path, f"  - recorded: {_piece(old, start)}", f"  + asked:    {_piece(new, start)}"]
+    shown = _piece(old, start), _piece(new, start)
+    if unicodedata.normalize("NFKC", shown[0]) == unicodedata.normalize("NFKC", shown[1]):
+        shown = ascii(shown[0]), ascii(shown[1])  # they would look the same
+    return [path, f"  - recorded: {shown[0]}", f"  + asked:    {shown[1]}"]
 
 
 def _piece(value: Any, start: int) -> str:

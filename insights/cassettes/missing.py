@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import os
 import shlex
@@ -12,6 +13,7 @@ from pathlib import Path
 from insights.cassettes import modes
 from insights.cassettes.file import Interaction
 from insights.cassettes.match import nearest
+from insights.cassettes.shown import current_test, shown
 from insights.core.effects import WireCall
 from insights.core.errors import CassetteMissingError, InsightsError
 
@@ -24,6 +26,7 @@ def missing(
     *,
     exists: bool = True,
     given: bool = False,
+    shared: bool = False,
 ) -> CassetteMissingError:
     """The error for a request that a cassette has no answer to.
 
@@ -32,6 +35,7 @@ def missing(
         interactions: those of the file, to show the nearest one of.
         exists: whether there is such a file.
         given: whether the mode was given in the code, so that nothing outside of it changes it.
+        shared: whether other tests use the file too.
     """
     lines = [f"{shown(path)}: {why}: {call.method} {call.url} ({call.provider}/{call.model})"]
     near = nearest([(item.uri, item.body) for item in interactions], call.url, call.content) if interactions else None
@@ -39,29 +43,31 @@ def missing(
         index, differences = near
         lines.append(f"  nearest is recording {index + 1} of {len(interactions)}, which differs in")
         lines += [f"    {line}" for line in differences]
-    return CassetteMissingError("\n".join(lines), hint=how_to_record(path, exists=exists, given=given, call=call))
+    return CassetteMissingError(
+        "\n".join(lines), hint=how_to_record(path, exists=exists, given=given, call=call, shared=shared)
+    )
 
 
-def how_to_record(path: Path, *, exists: bool, given: bool = False, call: WireCall | None = None) -> str:
+def how_to_record(path: Path, *, exists: bool, given: bool = False, call: WireCall | None = None, shared: bool = False) -> str:
     """The command, or the change, that records a cassette.
 
     Args:
         exists: whether there is one, so that it has to be recorded anew.
         given: whether the mode was given in the code.
         call: what was asked; it says whose key is needed.
+        shared: whether other tests use the file too, so that nothing may be taken out of it.
     """
-    mode = "refresh" if exists else "record"
+    mode = "auto" if shared else "refresh" if exists else "record"
     test = current_test()
-    script = sys.argv[0] if sys.argv else ""
     if given:
         command = f"use_cassette({shown(path)!r}, mode={mode!r})"
     elif test and modes.has_option:
-        theirs = "rewrite" if exists else "once"
-        command = f"pytest {shlex.quote(test)} --record-mode={theirs}"
+        theirs = next(name for name in ("once", "rewrite", "new_episodes") if modes.THEIRS[name] == mode)
+        command = f"python -m pytest {shlex.quote(_test_from_here(test))} --record-mode={theirs}"
     elif test:
-        command = f"{modes.VARIABLE}={mode} pytest {shlex.quote(test)}"
-    elif script.endswith(".py") and not _in_notebook():
-        command = f"{modes.VARIABLE}={mode} python {shlex.quote(script)}"
+        command = f"{modes.VARIABLE}={mode} python -m pytest {shlex.quote(_test_from_here(test))}"
+    elif len(sys.orig_argv) > 1 and sys.argv[:1] not in ([""], ["-c"], ["-"]) and not _in_notebook():
+        command = f"{modes.VARIABLE}={mode} {shlex.join(['python', *map(_from_here, sys.orig_argv[1:])])}"
     else:
         command = f"use_cassette({shown(path)!r}, mode={mode!r})"
     key = _key_of(call)
@@ -69,22 +75,22 @@ def how_to_record(path: Path, *, exists: bool, given: bool = False, call: WireCa
     return f"{text}\n  -> not here: CI is set, where cassettes are only replayed" if modes.in_ci() else text
 
 
-def shown(path: Path) -> str:
-    """A path as a person would type it here."""
-    with contextlib.suppress(OSError):
-        here = Path.cwd()
-        if path.is_relative_to(here):
-            return str(path.relative_to(here))
-    return str(path)
+def _test_from_here(test: str) -> str:
+    """A pytest id, which begins at pytest's root directory, as it is to be typed here."""
+    name, colons, rest = test.partition("::")
+    path = modes.root / name if modes.root is not None else Path(name)
+    with contextlib.suppress(OSError, ValueError):
+        return os.path.relpath(path) + colons + rest if path.is_file() else test
+    return test
 
 
-def current_test() -> str:
-    """The id of the pytest test that is running; empty outside of one."""
-    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+def _from_here(argument: str) -> str:
+    path = Path(argument)
+    return shown(path) if path.is_absolute() and path.is_file() else argument
 
 
 def _in_notebook() -> bool:
-    return "ipykernel" in sys.modules
+    return "ipykernel" in sys.modules or hasattr(builtins, "get_ipython")
 
 
 def _key_of(call: WireCall | None) -> str:

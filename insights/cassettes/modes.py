@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Final
 
 from insights.core.errors import BadRequestError
@@ -19,6 +20,8 @@ of_session: str | None = None
 """What the pytest session was started with (`--record-mode`), in these names; None where it didn't say."""
 
 
+root: Path | None = None
+"""Its root directory, from which the ids of its tests begin."""
 has_option = False
 """Whether that session knows `--record-mode`, which is pytest-recording's."""
 

@@ -19,13 +19,16 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from insights.cassettes import modes
+from insights.cassettes.shown import shown
 from insights.cassettes.usage import CACHE_KEY, Uses, merged
 from insights.core.errors import CassetteError
 
 if TYPE_CHECKING:
+    from insights.cassettes.tape import Tape
     from insights.cassettes.use import Cassette
 
 _PACKAGE: Final = Path(__file__).parents[1]
+_written: Final = pytest.StashKey[set[Path]]()
 MARK: Final = "insights_cassette"
 LONGEST: Final = 200  # characters of a file's name; filesystems allow 255 bytes
 
@@ -51,12 +54,13 @@ def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("--record-mode", default=None)
     modes.has_option = hasattr(config.option, "record_mode")  # however pytest-recording was loaded
     modes.of_session = modes.named(given) if given else None
-    config.stash[_uses], config.stash[_partial] = {}, False
+    modes.root = config.rootpath
+    config.stash[_uses], config.stash[_partial], config.stash[_written] = {}, False, set()
 
 
 def pytest_unconfigure() -> None:
     """Forgets the mode of the session."""
-    modes.of_session, modes.has_option = None, False
+    modes.of_session, modes.has_option, modes.root = None, False, None
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -143,26 +147,67 @@ def insights_cassette(request: pytest.FixtureRequest, insights_cassette_config: 
 
     mark = request.node.get_closest_marker(MARK)
     options = {**insights_cassette_config, **(mark.kwargs if mark is not None else {})}
+    options.pop("name", None)
+    allow_missing = options.pop("allow_missing", False)
     mode = options.pop("mode", None) or _mode_of_vcr(request)
     if not _asks_for_ours(request.node):
         options.setdefault("block_network", False)  # marked for vcrpy, which has a say in that
     path = _directory(request.config) / PLACEHOLDER / f"{cassette_name(request.node)}.yaml"
-    tape = use_cassette(path, mode if modes.of_session is None else None, **options)
+    try:
+        tape = use_cassette(path, mode if modes.of_session is None else None, **options)
+    except TypeError as error:
+        raise pytest.UsageError(f"{request.node.nodeid}: {MARK}: {str(error).partition('() ')[2] or error}") from None
     tape.mode_is_given = False  # the command line has the last word
     cassette = tape.__enter__()
+    cassette.shared = _given_name(request.node) is not None
+    if cassette.shared:  # what another test of this run has recorded into the same file stays in it
+        cassette.keeps = request.config.stash[_written].__contains__
+    else:
+        cassette.owns = lambda tape: _see_whose(tape, request)
     try:
         yield cassette
     finally:
         # A test without an outcome was interrupted: half of its answers are no recording.
-        error = request.node.stash.get(_outcome, KeyboardInterrupt("interrupted"))
-        tape.__exit__(type(error) if error is not None else None, error, None)
+        failed = request.node.stash.get(_outcome, KeyboardInterrupt("interrupted"))
+        tape.__exit__(type(failed) if failed is not None else None, failed, None)
         for kept in cassette.not_written:
             request.node.add_report_section("teardown", "insights", kept)
+        request.config.stash[_written] |= {used.path for used in cassette.tapes if used.saved}
+    if failed is None and cassette.missed and not allow_missing:
+        # The test passed all the same: it, or what it tests, has caught the error.
+        pytest.fail(f"a recording was missing, and the test passed without it:\n{cassette.missed[0]}", pytrace=False)
+
+
+def _see_whose(tape: Tape, request: pytest.FixtureRequest) -> None:
+    """Refuses the file of another test that happens to have the same name.
+
+    Raises:
+        CassetteError: naming both.
+    """
+    test = request.node.nodeid
+    for other in tape.recorded_by_tests():
+        if other != test and _is_there(other, request.config.rootpath):
+            raise CassetteError(
+                f"{shown(tape.path)} is the cassette of {other}, and {test} would have it too",
+                hint=f"rename one of them, or name its cassette: @pytest.mark.{MARK}('another_name')",
+            )
+
+
+def _is_there(test: str, root: Path) -> bool:
+    """Whether there still is a test of this id, as far as its file tells."""
+    name, _, rest = test.partition("::")
+    function = rest.partition("[")[0].rpartition("::")[2]
+    try:
+        text = (root / name).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return re.search(rf"\bdef {re.escape(function)}\b", text) is not None
 
 
 @pytest.fixture(autouse=True)
 def _insights_cassette_of_marked(request: pytest.FixtureRequest) -> None:
-    if any(request.node.get_closest_marker(mark) for mark in (MARK, "vcr")):
+    # Also for tests that name the fixture: automatic ones come first, so that other fixtures have the cassette too.
+    if _uses_cassette(request.node):
         request.getfixturevalue(MARK)
 
 

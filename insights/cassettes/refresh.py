@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from insights.cassettes import modes
 from insights.cassettes.check import cassette_files
 from insights.cassettes.file import read_cassette
-from insights.cassettes.missing import shown
+from insights.cassettes.shown import shown
 from insights.core.errors import CassetteError
 
 
@@ -27,12 +28,29 @@ class Refresh:
     @property
     def command(self) -> list[str]:
         """The command that records them."""
-        return [sys.executable, "-m", "pytest", *self.tests]
+        # Where pytest-recording is there, its option may stand in the project's own settings, and wins over the variable.
+        option = ["--record-mode=rewrite"] if importlib.util.find_spec("pytest_recording") is not None else []
+        return [sys.executable, "-m", "pytest", *option, *self.tests]
 
-    def run(self, root: Path) -> int:
-        """Runs it in pytest's root directory; pytest's exit code. Each file is the old one or the new one, whatever fails."""
+    def run(self, root: Path) -> tuple[int, list[str]]:
+        """Runs it in pytest's root directory; each file is the old one or the new one, whatever fails.
+
+        Returns:
+            pytest's exit code, and the files that were not written anew.
+        """
+        before = {path: _state(path) for path in self.files}
         environment = {**os.environ, modes.VARIABLE: "refresh"}
-        return subprocess.run(self.command, cwd=root, env=environment, check=False).returncode
+        code = subprocess.run(self.command, cwd=root, env=environment, check=False).returncode
+        same = [shown(path.absolute()) for path, state in before.items() if _state(path) == state]
+        return code, same
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_mtime_ns
 
 
 def plan_refresh(paths: Sequence[Path]) -> Refresh:
@@ -50,12 +68,10 @@ def plan_refresh(paths: Sequence[Path]) -> Refresh:
         except (CassetteError, FileNotFoundError) as error:
             found.left.append(str(error).partition("\n")[0])
             continue
-        test = content.test
-        if not test:
+        if not content.tests:
             command = content.recorded_from.get("command", f"what recorded it, with {modes.VARIABLE}=refresh")
             found.left.append(f"{shown(path.absolute())}: no test is named in it; run {command}")
             continue
         found.files.append(path)
-        if test not in found.tests:
-            found.tests.append(test)
+        found.tests += [test for test in content.tests if test not in found.tests]
     return found

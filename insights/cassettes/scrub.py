@@ -15,7 +15,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -28,6 +28,8 @@ from insights.core.redact import MASK, key_spans
 KEPT_HEADERS: Final = ("content-type", "retry-after", "retry-after-ms", "x-request-id", "request-id", "x-should-retry")
 
 _SHORTEST: Final = 8  # characters; what is shorter ("EMPTY", "ollama") is no key, and stands in every other text
+_WORDS: Final = 16  # characters; what is shorter and made of plain words ("test-key", "PLACEHOLDER") is none either
+_PLAIN: Final = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+)(?:[-_](?:[A-Z]?[a-z]+|[A-Z]+))*")
 
 # Fields of a body, and parameters of a query, that hold a credential and nothing else.
 _CREDENTIAL_FIELDS: Final = frozenset(
@@ -37,18 +39,25 @@ _CREDENTIAL_FIELDS: Final = frozenset(
 _QUERY_CREDENTIALS: Final = _CREDENTIAL_FIELDS | frozenset(
     "key token signature sig xamzsignature xamzcredential xamzsecuritytoken secret credential auth".split()
 )
+# What is said in a request, at its top: a credential in there is part of the prompt, and not ours to change.
+SAID: Final = frozenset(
+    """messages contents content input system instructions systemInstruction system_instruction tools prompt toolConfig
+    functions""".split()
+)
 # Fields of an error, or at the top of an answer, that say whose account it is.
 _ACCOUNT_FIELDS: Final = frozenset(
-    "organization organizationid orgid orgname accountid userid creatoruserid projectid teamid tenantid subscriptionid".split()
+    """organization organizationid orgid orgname accountid userid creatoruserid projectid teamid tenantid subscriptionid
+    account consumer containerinfo""".split()
 )
 
 # Ids of accounts by their shape, wherever they stand: OpenAI's organisations, projects and users; AWS's in an ARN.
-_ACCOUNTS: Final = re.compile(r"\b(?:org|proj|user)[-_](?=[a-z]*[A-Z0-9])[A-Za-z0-9]{16,}\b", re.ASCII)
+_ACCOUNTS: Final = re.compile(r"\b(?:org|proj|user)[-_](?=[a-z]*[A-Z0-9])[A-Za-z0-9]{16,}\b|\borg-[a-z]{20,}\b", re.ASCII)
 _ARN: Final = re.compile(r"(?i)arn(?::|%3A)aws[\w-]*(?::|%3A)[\w-]*(?::|%3A)[\w-]*(?::|%3A)(\d{12})(?!\d)")
 # And in the text of an error, where no model speaks: UUIDs, addresses, Google's projects.
 _ACCOUNTS_IN_ERRORS: Final = re.compile(
     r"""\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b
     | [A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}
+    | (?<=project\ )[a-z0-9:.-]+ | (?<=-role/)[^/\s"'\\]+ | (?<![0-9.])[0-9]{12}(?!\.?[0-9])
     | (?<=projects/)[^/\s"'\\]+ | (?<=accounts/)[^/\s"'\\]+""",
     re.VERBOSE | re.ASCII,
 )
@@ -65,6 +74,17 @@ def is_credential_field(name: str) -> bool:
     return _letters(name) in _CREDENTIAL_FIELDS
 
 
+def public_name(model: str) -> str:
+    """A model's name without whose account it is in.
+
+    >>> public_name("arn:aws:bedrock:us-east-1:123456789012:inference-profile/x")
+    'arn:aws:bedrock:us-east-1:000000000000:inference-profile/x'
+    """
+    for match in reversed(list(_ARN.finditer(model))):
+        model = model[: match.start(1)] + "0" * 12 + model[match.end(1) :]
+    return model
+
+
 def public_url(url: str) -> str:
     """A URL without credentials, and with examples in place of whose resource, project or account it is.
 
@@ -79,9 +99,7 @@ def public_url(url: str) -> str:
     ]
     name, colon, port = parts.netloc.rpartition("@")[2].partition(":")
     host = _AZURE.sub("example", name) + colon + port
-    path = _PROJECT.sub("example-project", parts.path)
-    for match in reversed(list(_ARN.finditer(path))):
-        path = path[: match.start(1)] + "0" * 12 + path[match.end(1) :]
+    path = public_name(_PROJECT.sub("example-project", parts.path))
     return urlunsplit((parts.scheme, host, path, urlencode(query) if parts.query else "", ""))
 
 
@@ -89,16 +107,17 @@ def public_body(body: bytes) -> bytes:
     """A request's body with asterisks for what its fields for credentials hold."""
     try:
         data = json.loads(body)
-        masked = _masked(data)
+        masked = _masked(data, SAID)
         return body if masked == data else json.dumps(masked, ensure_ascii=False).encode("utf-8", "surrogatepass")
     except (ValueError, RecursionError):  # no JSON, or deeper than these walks go
         return body
 
 
-def _masked(value: Any) -> Any:
+def _masked(value: Any, kept: Collection[str] = ()) -> Any:
     if isinstance(value, Mapping):
         return {
-            name: MASK if isinstance(item, str) and is_credential_field(name) else _masked(item) for name, item in value.items()
+            name: item if name in kept else MASK if isinstance(item, str) and is_credential_field(name) else _masked(item)
+            for name, item in value.items()
         }
     return [_masked(item) for item in value] if isinstance(value, list) else value
 
@@ -110,7 +129,9 @@ def secrets_of(call: WireCall) -> set[str]:
     query = parse_qsl(urlsplit(call.url).query)
     found |= {value for name, value in query if _letters(name) in _QUERY_CREDENTIALS}
     with contextlib.suppress(ValueError, RecursionError):
-        found |= set(_held(json.loads(call.content)))
+        data = json.loads(call.content)
+        if isinstance(data, Mapping):
+            found |= set(_held({name: value for name, value in data.items() if name not in SAID}))
     return found
 
 
@@ -140,19 +161,23 @@ class Scrubber:
     """Takes out what must not be written, and says whether something is left.
 
     Args:
-        secrets: known keys, whatever their shape. Those shorter than 8 characters are left out: they are no keys.
+        secrets: known keys, whatever their shape; short words are left out, they are none.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = sorted({each for each in secrets if len(each) >= _SHORTEST}, key=len, reverse=True)
+        self._secrets = sorted(filter(_is_secret, set(secrets)), key=len, reverse=True)
         forms = {form for each in self._secrets for form in _forms(each)}
         self._known = re.compile("|".join(map(re.escape, sorted(forms, key=len, reverse=True)))) if forms else None
 
-    def response(self, response: Recorded) -> Recorded:
-        """A response as it may be written: its allowed headers, and a body without keys and accounts."""
+    def response(self, response: Recorded, asked: bytes = b"") -> Recorded:
+        """A response as it may be written: its allowed headers, and a body without keys and accounts.
+
+        Ids of accounts that stand in the request too (`asked`) are the caller's own words: they stay, or what he says next,
+        quoting the answer, would be another request.
+        """
         failed = response.status >= 300
         headers: dict[str, str] = {name: self.text(response.headers[name]) for name in KEPT_HEADERS if name in response.headers}
-        return replace(response, headers=headers, pieces=self._pieces(response.pieces, failed=failed))
+        return replace(response, headers=headers, pieces=self._pieces(response.pieces, asked, failed=failed))
 
     def text(self, text: str, *, failed: bool = False) -> str:
         """A text with asterisks for keys and ids of accounts."""
@@ -161,6 +186,15 @@ class Scrubber:
     def leaks(self, *texts: str) -> bool:
         """Whether a key is in one of these texts: a known one, or something in the shape of one."""
         return any(key_spans(text) or self.knows(text) for text in texts)
+
+    def what_leaks(self, *texts: str) -> str:
+        """What kind of key is in one of these texts, for a person to find it; empty where there is none."""
+        for text in texts:
+            if self.knows(text):
+                return "a key of this call or of this environment"
+            for start, end in key_spans(text):
+                return f"something in the shape of a key ({text[start : min(start + 4, end)]}..., {end - start} characters)"
+        return ""
 
     def knows(self, text: str) -> bool:
         """Whether a known key is in a text."""
@@ -176,6 +210,10 @@ class Scrubber:
         # Each by itself, and put together with what stands at the same place of a stream's other events.
         return self.leaks(*(leaf for leaves in places.values() for leaf in leaves), *map("".join, places.values()))
 
+    def hidden(self, body: bytes) -> str:
+        """What kind of key is in a body once it is decoded; empty where there is none."""
+        return "a key, behind escapes or cut up over a stream's events" if self.leaks_in_data(body) else ""
+
     def _spans(self, text: str, *, failed: bool) -> list[tuple[int, int]]:
         found = key_spans(text)
         patterns = [_ACCOUNTS, *([_ACCOUNTS_IN_ERRORS] if failed else []), *([self._known] if self._known else [])]
@@ -184,11 +222,15 @@ class Scrubber:
         found += _account_values(text, failed=failed)
         return sorted(found)
 
-    def _pieces(self, pieces: Sequence[bytes], *, failed: bool) -> list[bytes]:
+    def _is_theirs(self, word: str, said: str) -> bool:
+        return word in said and not self.leaks(word)
+
+    def _pieces(self, pieces: Sequence[bytes], asked: bytes, *, failed: bool) -> list[bytes]:
         """The pieces of a body without keys and accounts, cut where they were cut."""
         whole = b"".join(pieces)
         text = whole.decode("latin-1")  # one character a byte, so that places stay places
-        spans = self._spans(text, failed=failed)
+        said = asked.decode("latin-1")
+        spans = [span for span in self._spans(text, failed=failed) if failed or not self._is_theirs(text[slice(*span)], said)]
         if not spans:
             return list(pieces)
         if not is_text(whole):
@@ -251,6 +293,10 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, list):
         for item in value:
             yield from _leaves(item, f"{place}[]")
+
+
+def _is_secret(text: str) -> bool:
+    return len(text) >= _SHORTEST and (len(text) >= _WORDS or _PLAIN.fullmatch(text) is None)
 
 
 def _forms(secret: str) -> Iterator[str]:

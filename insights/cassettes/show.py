@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from insights.cassettes.file import Interaction, read_cassette
-from insights.cassettes.missing import shown
+from insights.cassettes.shown import shown
 from insights.core.errors import APIError, CassetteError, InsightsError
 
 if TYPE_CHECKING:

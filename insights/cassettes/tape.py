@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -10,8 +11,8 @@ from pathlib import Path
 from insights._version import __version__
 from insights.cassettes.file import CassetteFile, Interaction, read_cassette, write_cassette
 from insights.cassettes.match import Matcher, meaning_digest
-from insights.cassettes.missing import current_test
 from insights.cassettes.prices import prices_today
+from insights.cassettes.shown import current_test
 from insights.cassettes.writing import alone
 from insights.core.effects import Recorded, WireCall
 from insights.core.errors import CassetteError
@@ -24,22 +25,30 @@ class Tape:
         path: the file.
         mode: of `modes.MODES`; `record` with a file that is there replays it.
         matcher: which requests are the same.
+        keeps: whether what is recorded comes after what is there, in the modes that otherwise begin anew.
 
     Raises:
         CassetteError: there is a file, and it can't be read.
     """
 
-    def __init__(self, path: Path, mode: str, matcher: Matcher) -> None:
+    def __init__(self, path: Path, mode: str, matcher: Matcher, *, keeps: bool = False) -> None:
         self.path = path
         self.content = CassetteFile([])
         try:
+            if "\0" in str(path):
+                raise ValueError("it has a null byte")
             self.exists = path.exists()
-        except OSError as error:
-            raise CassetteError(f"{path}: {error.strerror}", hint="choose another path") from None
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise CassetteError(f"{path}: no path of a file: {why}", hint="choose another path") from None
+        if self.exists and not path.is_file():  # a device, a pipe, a directory: known before anything is asked for
+            raise CassetteError(f"{path}: can't be read: it is no file", hint="choose another path")
         if self.exists and mode != "refresh":
             self.content = read_cassette(path)
-        self.replays = mode in ("replay", "auto") or (mode == "record" and self.exists)
-        self.records = mode in ("refresh", "auto") or (mode == "record" and not self.exists)
+        anew = keeps and mode in ("record", "refresh")
+        self.replays = not anew and (mode in ("replay", "auto") or (mode == "record" and self.exists))
+        self.records = anew or mode in ("refresh", "auto") or (mode == "record" and not self.exists)
+        self._keeps = anew
         self.added: list[Interaction] = []
         self.saved: list[Interaction] = []
         """What was recorded and is written."""
@@ -105,15 +114,24 @@ class Tape:
             return
         with alone(self.path):
             # Read again: another process may have added to it since.
-            kept = read_cassette(self.path) if self.replays and self.path.exists() else CassetteFile(self.saved)
+            adds = (self.replays or self._keeps) and self.path.exists()
+            kept = read_cassette(self.path) if adds else CassetteFile(self.saved)
             content = CassetteFile(
                 [*kept.interactions, *self.added],
                 dict(recorded_from) or kept.recorded_from,
                 f"insights {__version__}",
-                current_test() or kept.test,
+                tuple(dict.fromkeys((*kept.tests, *filter(None, [current_test()])))),
             )
             write_cassette(self.path, content, secrets)
         self.saved, self.added = [*self.saved, *self.added], []
+
+    def recorded_by_tests(self) -> tuple[str, ...]:
+        """The tests that recorded what is in the file now; none where it can't be read."""
+        if self.content.interactions or not self.exists:
+            return self.content.tests
+        with contextlib.suppress(CassetteError, FileNotFoundError):
+            return read_cassette(self.path).tests
+        return ()
 
     def usage(self) -> tuple[set[int], int]:
         """Which recordings of the file were used, and how many there are."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +20,9 @@ from insights.cassettes import guard, modes, watched
 from insights.cassettes.file import Interaction
 from insights.cassettes.inject import Fault, Injected, cut_short, read_faults
 from insights.cassettes.match import PARTS, Matcher
-from insights.cassettes.missing import how_to_record, missing, shown
+from insights.cassettes.missing import how_to_record, missing
 from insights.cassettes.scrub import secrets_of, secrets_of_environment
+from insights.cassettes.shown import shown
 from insights.cassettes.tape import Tape
 from insights.core import intercept
 from insights.core.effects import Recorded, WireCall
@@ -57,6 +60,17 @@ class Cassette:
         self._asked = 0
         self._secrets: set[str] = set()
         self._tapes: dict[Path, Tape] = {}
+        self._streams: weakref.WeakSet[intercept.Unfinished] = weakref.WeakSet()
+        self.keeps: Callable[[Path], bool] = lambda path: False
+        """Whether a file is added to, in the modes that otherwise begin anew."""
+        self.owns: Callable[[Tape], None] = lambda tape: None
+        """Sees that a file may be used at all."""
+        self.missed: list[CassetteMissingError] = []
+        """The recordings that were missing."""
+        self.mixed = False
+        """Whether a call of another block came here, or one of this block went to another."""
+        self.shared = False
+        """Whether other tests use the file too."""
         self.not_written: list[str] = []
         """What was recorded and not kept, and why."""
         if PLACEHOLDER not in path:
@@ -74,7 +88,9 @@ class Cassette:
     def _tape(self, path: Path) -> Tape:
         found = self._tapes.get(path)
         if found is None:
-            found = self._tapes[path] = Tape(path, self.mode, self._matcher)
+            found = Tape(path, self.mode, self._matcher, keeps=self.keeps(path))
+            self.owns(found)
+            self._tapes[path] = found
         return found
 
     def _tape_of(self, call: WireCall) -> Tape:
@@ -107,6 +123,9 @@ class Cassette:
             CassetteMissingError: there is none, and nothing may go out.
         """
         call = replace(call, url=self._public(call.url))
+        meant = intercept.own()
+        if isinstance(meant, Cassette) and meant is not self:
+            self.mixed = meant.mixed = True
         with self._lock:
             self._asked += 1
             tape = self._tape_of(call)
@@ -131,7 +150,12 @@ class Cassette:
             elif not tape.exists:
                 why = "there is no such cassette"
             known = [] if times else tape.content.interactions
-            raise missing(tape.path, call, why, known, exists=tape.exists, given=self._given)
+            raise self._missing(tape, call, why, known)
+
+    def _missing(self, tape: Tape, call: WireCall, why: str, known: Sequence[Interaction]) -> CassetteMissingError:
+        error = missing(tape.path, call, why, known, exists=tape.exists, given=self._given, shared=self.shared)
+        self.missed.append(error)
+        return error
 
     def _paced(self, response: Recorded) -> Recorded:
         return response if self.realtime else replace(response, seconds=())
@@ -150,7 +174,11 @@ class Cassette:
             return error
         tape = self._tape_of(call)
         why = f"this request isn't in it, and {error.message}, so it can't be recorded"
-        return missing(tape.path, call, why, tape.content.interactions, exists=tape.exists, given=self._given)
+        return self._missing(tape, call, why, tape.content.interactions)
+
+    def opened(self, stream: intercept.Unfinished) -> None:
+        """Remembers a response whose pieces are still to come: it may still be read when the block ends."""
+        self._streams.add(stream)
 
     def _public(self, url: str) -> str:
         """The URL the recording stands for, where a stand-in was asked in its place."""
@@ -183,9 +211,20 @@ class Cassette:
         call that failed: then only what was made of the answers is wrong, and they needn't be paid for again.
 
         Raises:
-            CassetteError: as `save`.
+            CassetteError: as `save`; or another cassette had some of the calls.
         """
-        if error is None:
+        for stream in list(self._streams):
+            stream.left()  # what is read later on is not in the file: a replay will say so
+        if self.mixed and self.recording and (self.mode != "auto" or any(tape.added for tape in self.tapes)):
+            mixed = CassetteError(
+                f"{self._path}: not written: another cassette was in use at the same time, and one got the calls of both",
+                hint="end the inner block first; tasks that run at once share one cassette, around all of them",
+            )
+            if error is None:
+                raise mixed
+            self.not_written.append(str(mixed))
+            error.add_note(str(mixed))
+        elif error is None or isinstance(error, GeneratorExit):  # a decorated generator of which no more is wanted
             self.save()
         elif any(tape.added for tape in self.tapes):
             bad = _of_a_call(error)
@@ -209,7 +248,7 @@ def _of_a_call(error: BaseException) -> bool:
 
     if isinstance(error, BaseExceptionGroup) and not isinstance(error, InsightsError):
         return any(map(_of_a_call, error.exceptions))
-    return isinstance(error, InsightsError | KeyboardInterrupt | GeneratorExit | CancelledError)
+    return isinstance(error, InsightsError | KeyboardInterrupt | CancelledError)
 
 
 class use_cassette:
@@ -270,7 +309,7 @@ class use_cassette:
 
     def __enter__(self) -> Cassette:
         # In full: the block may change the directory.
-        path = os.path.abspath(self._path)
+        path = os.path.abspath(os.path.expanduser(self._path))
         cassette = Cassette(path, modes.resolve(self._mode), given=self.mode_is_given, **self._options)
         if cassette.blocks_network:
             guard.install()
@@ -281,6 +320,9 @@ class use_cassette:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         cassette, stack = self._stack.pop()
+        for other in intercept.inside(cassette):
+            if isinstance(other, Cassette):  # it ends after the block it is in: it has had the calls of both
+                other.mixed = cassette.mixed = True
         stack.close()
         try:
             cassette.finish(error)
@@ -302,18 +344,30 @@ class use_cassette:
         made._stack = []
         return made
 
+    def _around_async_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        async def inside(*args: Any, **kwargs: Any) -> Any:
+            with self._again(), contextlib.suppress(StopAsyncIteration):
+                items = function(*args, **kwargs)
+                item = await anext(items)
+                while True:
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        await items.aclose()
+                        raise
+                    except BaseException as error:  # whoever reads it throws into it
+                        item = await items.athrow(error)
+                    else:
+                        item = await items.asend(sent)
+
+        return inside
+
     def __call__(self, function: F) -> F:
         if isinstance(function, type):
             raise TypeError("use_cassette decorates functions, not classes")
         if inspect.isasyncgenfunction(function):
-
-            @functools.wraps(function)
-            async def inside_async_generator(*args: Any, **kwargs: Any) -> Any:
-                with self._again():
-                    async for item in function(*args, **kwargs):
-                        yield item
-
-            return inside_async_generator  # type: ignore[return-value]
+            return self._around_async_generator(function)  # type: ignore[return-value]
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)

@@ -43,6 +43,9 @@ def write_text(path: Path, text: str) -> None:
         CassetteError: it can't be written; the old file is kept.
     """
     temporary: Path | None = None
+    path = Path(os.path.realpath(path))  # of a link what it leads to is written
+    if path.exists() and not path.is_file():
+        raise CassetteError(f"{path}: can't be written: it is no file", hint="choose another path")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _tidy(path)

@@ -16,6 +16,15 @@ FOLDER = Path("cassettes")
 
 app = typer.Typer(help="Recordings that stand in for live APIs.", no_args_is_help=True)
 
+
+def _folder() -> Path:
+    """The project's cassettes, also from one of its other directories."""
+    from insights.cassettes.usage import read_usage
+
+    usage = None if FOLDER.exists() else read_usage(Path.cwd())
+    return FOLDER if usage is None else usage.root / FOLDER
+
+
 Paths = Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Cassettes or directories. Default: cassettes")]
 
 
@@ -30,7 +39,7 @@ def check(
     with failing():
         from insights.cassettes.check import check_cassettes
 
-        report = check_cassettes(paths or [FOLDER], older_than=older_than)
+        report = check_cassettes(paths or [_folder()], older_than=older_than)
     if as_json:
         print(json.dumps(report.as_dict(), indent=2))
     else:
@@ -39,7 +48,8 @@ def check(
         for note in report.notes:
             print(f"note: {note}")
         found = f"{len(report.problems)} problem{'s' * (len(report.problems) != 1)}" if report.problems else "nothing wrong"
-        print(f"{report.files} cassettes with {report.recordings} recordings: {found}")
+        files = f"{report.files} cassette{'s' * (report.files != 1)}"
+        print(f"{files} with {report.recordings} recording{'s' * (report.recordings != 1)}: {found}")
     raise typer.Exit(1 if report.problems else 0)
 
 
@@ -92,15 +102,17 @@ def refresh(
         from insights.cassettes.refresh import plan_refresh
         from insights.cassettes.usage import read_usage
 
-        plan = plan_refresh(paths or [FOLDER])
+        plan = plan_refresh(paths or [_folder()])
         usage = read_usage(Path.cwd())
     for line in plan.left:
         typer.echo(line, err=True)
     if not plan.tests:
         typer.echo("nothing to refresh")
         raise typer.Exit(1 if plan.left else 0)
-    print(f"{modes.VARIABLE}=refresh {shlex.join(['pytest', *plan.tests])}", flush=True)
+    print(f"{modes.VARIABLE}=refresh {shlex.join(['python', *plan.command[1:]])}", flush=True)
     if dry_run:
         return
-    code = plan.run(usage.root if usage is not None else Path.cwd())
-    raise typer.Exit(code or (1 if plan.left else 0))
+    code, same = plan.run(usage.root if usage is not None else Path.cwd())
+    for name in same:
+        typer.echo(f"{name}: not recorded anew: its test failed, or its code names the mode itself", err=True)
+    raise typer.Exit(code or (1 if plan.left or same else 0))

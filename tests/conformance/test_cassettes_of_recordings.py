@@ -94,7 +94,7 @@ class Counting:
 
     def __init__(self, inner: intercept.Interceptor) -> None:
         self.inner, self.calls = inner, list[WireCall]()
-        self.missing, self.record = inner.missing, inner.record
+        self.missing, self.record, self.opened = inner.missing, inner.record, inner.opened
 
     def replay(self, call: WireCall) -> Recorded | None:
         self.calls.append(call)

@@ -98,6 +98,8 @@ class OpenResponse:
         self.inflater = Inflater(headers.get("content-encoding", ""))
         self.pieces: list[bytes] | None = None
         """The pieces so far, where a cassette wants them."""
+        self.tape: intercept.Interceptor | None = None
+        """That cassette; another may be in use when the last piece comes."""
         self.seconds: list[float] = []
         self.begun = time.monotonic()
         self.closed = False
@@ -124,8 +126,8 @@ class OpenResponse:
     def keep(self, fault: Exception | None = None) -> None:
         """Gives what came to the cassette that wants it, if it hasn't been given."""
         pieces, self.pieces = self.pieces, None
-        if pieces is not None:
-            intercept.record(self.call, Recorded(self.status, self.headers, pieces, tuple(self.seconds), fault))
+        if pieces is not None and self.tape is not None:
+            self.tape.record(self.call, Recorded(self.status, self.headers, pieces, tuple(self.seconds), fault))
 
     @contextlib.contextmanager
     def failing(self) -> Iterator[None]:
@@ -162,6 +164,7 @@ def recorded(stream: OpenResponse, begun: float) -> OpenResponse:
     """The response to a request sent at `begun`, kept piece by piece where a cassette wants it."""
     if intercept.recording():
         stream.pieces, stream.begun = [], begun
+        stream.tape = intercept.opened(stream)
     return stream
 
 

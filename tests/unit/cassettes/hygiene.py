@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,9 +25,9 @@ def recording(prompt: str = "Hi", answer: str = "Hello!", model: str = "gpt-4o-m
     return Interaction("POST", URL, json.dumps(body).encode(), response, "openai", model, "", NOW, TODAY)
 
 
-def written(path: Path, *items: Interaction, test: str = "", origin: Mapping[str, str] | None = None) -> Path:
+def written(path: Path, *items: Interaction, tests: Sequence[str] = (), origin: Mapping[str, str] | None = None) -> Path:
     """A file with these in it."""
-    write_cassette(path, CassetteFile(list(items or [recording()]), origin or {}, test=test))
+    write_cassette(path, CassetteFile(list(items or [recording()]), origin or {}, tests=tuple(tests)))
     return path
 
 

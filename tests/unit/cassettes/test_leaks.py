@@ -20,7 +20,9 @@ from tests.unit.openai_wire import answer, events, refusal
 def refused(path: Path, item: Interaction, *secrets: str) -> CassetteError:
     """Sees that nothing is written, and gives the error."""
     path.write_text("the old file")
-    with pytest.raises(CassetteError, match="its 2nd request or its answer has a key in it") as raised:
+    with pytest.raises(
+        CassetteError, match=r"not written: in its 2nd (request|answer) is (a key|something in the shape of a key)"
+    ) as raised:
         write_cassette(path, CassetteFile([interaction(), item]), secrets)
     assert path.read_text() == "the old file"
     assert [found.name for found in path.parent.iterdir()] == [path.name]
@@ -64,7 +66,7 @@ def test_the_very_key_that_was_used_is_not_written(tmp_path: Path, leaking: Inte
 
 
 def test_a_key_beside_the_recordings(tmp_path: Path) -> None:
-    with pytest.raises(CassetteError, match="something in it has a key"):
+    with pytest.raises(CassetteError, match="not written: somewhere is a key"):
         write_cassette(tmp_path / "c.yaml", CassetteFile([], {"what": KEY}))
     assert not (tmp_path / "c.yaml").exists()
 

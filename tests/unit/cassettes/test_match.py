@@ -98,12 +98,20 @@ def test_which_call_a_result_is_for_counts() -> None:
             {"content": [{"toolUse": {"toolUseId": "b", "input": {}}}, {"toolResult": {"toolUseId": "b"}}]},
         ),
         (
-            {"parts": [{"functionCall": {"id": "a", "args": {}}}, {"functionResponse": {"id": "a", "response": {}}}]},
-            {"parts": [{"functionCall": {"id": "b", "args": {}}}, {"functionResponse": {"id": "b", "response": {}}}]},
+            {
+                "contents": [
+                    {"parts": [{"functionCall": {"id": "a", "args": {}}}, {"functionResponse": {"id": "a", "response": {}}}]}
+                ]
+            },
+            {
+                "contents": [
+                    {"parts": [{"functionCall": {"id": "b", "args": {}}}, {"functionResponse": {"id": "b", "response": {}}}]}
+                ]
+            },
         ),
         (
-            {"items": [{"id": "fc_1", "call_id": "c_1", "arguments": "{}"}]},
-            {"items": [{"arguments": "{}", "call_id": "c_2", "id": "fc_2"}]},
+            {"input": [{"id": "fc_1", "call_id": "c_1", "arguments": "{}"}]},
+            {"input": [{"arguments": "{}", "call_id": "c_2", "id": "fc_2"}]},
         ),
     ],
     ids=["Anthropic", "Bedrock", "Gemini", "two ids in another order"],

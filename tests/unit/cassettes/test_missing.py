@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import shlex
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from insights import use_cassette
 from insights.cassettes import modes
-from insights.cassettes.missing import how_to_record, missing, shown
+from insights.cassettes.missing import how_to_record, missing
+from insights.cassettes.shown import shown
 from insights.client import Client
 from insights.core.errors import CassetteMissingError
 from tests.unit.both import ask, both
@@ -32,9 +34,11 @@ def test_id(request: pytest.FixtureRequest) -> str:
     return shlex.quote(request.node.nodeid)
 
 
-def in_a_script(monkeypatch: pytest.MonkeyPatch, name: str = "my script.py") -> None:
+def started(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    """As if this process had been started so: `python` and these words."""
     monkeypatch.delenv("PYTEST_CURRENT_TEST")
-    monkeypatch.setattr(sys, "argv", [name] if name else [])
+    monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3", *words])
+    monkeypatch.setattr(sys, "argv", list(words[:1]) or [""])
 
 
 # ---------------------------------------------------------------- the command
@@ -55,7 +59,7 @@ def test_all_of_it(keyless: Client, tmp_path: Path, awaiting: bool, test_id: str
         "    messages[0].content",
         '      - recorded: "Name the largest city of France."',
         '      + asked:    "Name the smallest city of France."',
-        f"  -> record it: INSIGHTS_RECORD_MODE=refresh pytest {test_id}   (with OPENAI_API_KEY set)",
+        f"  -> record it: INSIGHTS_RECORD_MODE=refresh python -m pytest {test_id}   (with OPENAI_API_KEY set)",
     ]
     assert raised.value.trace is not None
     assert [(a.decision, a.error) for a in raised.value.trace.attempts] == [("stop", "CassetteMissingError")]
@@ -66,7 +70,7 @@ def test_there_is_no_file(tmp_path: Path, test_id: str) -> None:
         pytest.fail("the block was entered")
     assert str(raised.value).splitlines() == [
         "c.yaml: there is no such cassette",
-        f"  -> record it: INSIGHTS_RECORD_MODE=record pytest {test_id}",
+        f"  -> record it: INSIGHTS_RECORD_MODE=record python -m pytest {test_id}",
     ]
 
 
@@ -74,7 +78,7 @@ def test_the_file_of_a_provider_is_missing(keyless: Client, tmp_path: Path) -> N
     with use_cassette(tmp_path / "{provider}" / "c.yaml"), pytest.raises(CassetteMissingError) as raised:
         keyless.completion(MODEL, "Hi")
     assert raised.value.message.splitlines() == [f"openai/c.yaml: there is no such cassette: POST {CHAT} (openai/test-model)"]
-    assert "INSIGHTS_RECORD_MODE=record pytest" in str(raised.value.hint)
+    assert "INSIGHTS_RECORD_MODE=record python -m pytest" in str(raised.value.hint)
 
 
 @pytest.mark.parametrize(("exists", "mode"), [(True, "refresh"), (False, "record")])
@@ -86,26 +90,43 @@ def test_where_the_mode_stands_in_the_code(tmp_path: Path, exists: bool, mode: s
 @pytest.mark.parametrize(("exists", "mode"), [(True, "rewrite"), (False, "once")])
 def test_in_a_test_where_pytest_has_the_option(monkeypatch: pytest.MonkeyPatch, exists: bool, mode: str, test_id: str) -> None:
     monkeypatch.setattr(modes, "has_option", True)
-    assert how_to_record(Path("c.yaml"), exists=exists) == f"record it: pytest {test_id} --record-mode={mode}"
+    assert how_to_record(Path("c.yaml"), exists=exists) == f"record it: python -m pytest {test_id} --record-mode={mode}"
 
 
-def test_in_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
-    in_a_script(monkeypatch)
-    assert how_to_record(Path("c.yaml"), exists=False) == "record it: INSIGHTS_RECORD_MODE=record python 'my script.py'"
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["my script.py"], "'my script.py'"),
+        (["my.py", "--city", "New York"], "my.py --city 'New York'"),
+        (["-m", "package.module", "-x"], "-m package.module -x"),
+        (["-X", "dev", "my.py"], "-X dev my.py"),
+    ],
+)
+def test_in_a_script(monkeypatch: pytest.MonkeyPatch, words: list[str], said: str) -> None:
+    started(monkeypatch, *words)
+    assert how_to_record(Path("c.yaml"), exists=False) == f"record it: INSIGHTS_RECORD_MODE=record python {said}"
 
 
-@pytest.mark.parametrize("name", ["", "/usr/bin/ipython", "ipykernel_launcher.py"])
-def test_where_nobody_knows_how_it_was_started(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    in_a_script(monkeypatch, name)
-    if name.endswith(".py"):
+def test_a_program_in_this_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "program").touch()
+    started(monkeypatch, str(tmp_path / "program"))
+    assert how_to_record(Path("c.yaml"), exists=False).endswith(" python program")
+
+
+@pytest.mark.parametrize("words", [[], ["-"], ["-c"], ["-m", "ipykernel_launcher"], ["/usr/bin/ipython"]])
+def test_where_nobody_knows_how_it_was_started(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    started(monkeypatch, *words, *(["pass"] if words == ["-c"] else []))
+    if "-m" in words:
         monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    if words and "/" in words[0]:
+        monkeypatch.setattr(builtins, "get_ipython", object, raising=False)
     assert how_to_record(Path("c.yaml"), exists=True) == "record it: use_cassette('c.yaml', mode='refresh')"
 
 
 def test_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     first, second = how_to_record(Path("c.yaml"), exists=True).splitlines()
-    assert first.startswith("record it: INSIGHTS_RECORD_MODE=refresh pytest")
+    assert first.startswith("record it: INSIGHTS_RECORD_MODE=refresh python -m pytest")
     assert second == "  -> not here: CI is set, where cassettes are only replayed"
 
 

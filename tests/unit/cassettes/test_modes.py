@@ -147,7 +147,7 @@ def test_auto_keeps_what_is_there_and_appends(
     client: Client, keyless: Client, provider: Provider, tmp_path: Path, awaiting: bool
 ) -> None:
     path = tmp_path / "c.yaml"
-    old = CassetteFile([interaction(pieces=[answer("old")])], {"what": "a test"}, test="the first test")
+    old = CassetteFile([interaction(pieces=[answer("old")])], {"what": "a test"}, tests=("the first test",))
     write_cassette(path, old)
     provider.will(answer("new"))
     with use_cassette(path, "auto") as cassette:

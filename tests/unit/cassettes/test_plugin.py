@@ -47,7 +47,7 @@ def test_without_a_cassette_it_says_how_to_get_one(project: Project) -> None:
     result.stdout.fnmatch_lines(
         [
             "E *CassetteMissingError: cassettes/openai/test_one.yaml: there is no such cassette: POST http://127.0.0.1:*",
-            "E *-> record it: pytest test_it.py::test_one --record-mode=once*",
+            "E *-> record it: python -m pytest test_it.py::test_one --record-mode=once*",
         ]
     )
     assert project.asked == 0
@@ -61,7 +61,7 @@ def test_in_ci_it_says_that_nothing_is_recorded(project: Project, monkeypatch: p
     result.stdout.fnmatch_lines(
         [
             "insights: CI is set, so cassettes are only replayed, whatever --record-mode=once says",
-            "E *record it: pytest test_it.py::test_one --record-mode=once*",
+            "E *record it: python -m pytest test_it.py::test_one --record-mode=once*",
             "E *not here: CI is set*",
         ]
     )
@@ -73,7 +73,7 @@ def test_without_pytest_recording(project: Project, monkeypatch: pytest.MonkeyPa
     project.tests(ONE + "\n@pytest.mark.insights_cassette\ndef test_two():\n    ask()\n")
     result = project.run(recording=False)
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["E *record it: INSIGHTS_RECORD_MODE=record pytest test_it.py::test_one*"])
+    result.stdout.fnmatch_lines(["E *record it: INSIGHTS_RECORD_MODE=record python -m pytest test_it.py::test_one*"])
     monkeypatch.setenv("INSIGHTS_RECORD_MODE", "record")
     project.run(recording=False).assert_outcomes(passed=2)
     monkeypatch.delenv("INSIGHTS_RECORD_MODE")

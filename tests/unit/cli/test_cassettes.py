@@ -43,7 +43,7 @@ def test_check_is_silent_about_what_is_well(here: Path) -> None:
     written(here / "cassettes" / "c.yaml", at(recording(), "2999-01-01T00:00:00Z"))
     found = run(app, ["cassettes", "check"])
     assert found.exit_code == 0
-    assert found.output.endswith("1 cassettes with 1 recordings: nothing wrong\n")
+    assert found.output.endswith("1 cassette with 1 recording: nothing wrong\n")
 
 
 def test_check_says_what_is_wrong_and_fails(here: Path) -> None:
@@ -90,13 +90,13 @@ def test_show_cuts_what_is_long_unless_told_not_to(here: Path) -> None:
 
 def test_refresh_names_the_tests_that_record(here: Path) -> None:
     one, two = "tests/test_a.py::test_a[x y]", "tests/test_b.py::test_b"
-    written(here / "cassettes" / "a.yaml", test=one)
-    written(here / "cassettes" / "b.yaml", test=two)
-    written(here / "cassettes" / "c.yaml", test=one)
+    written(here / "cassettes" / "a.yaml", tests=[one])
+    written(here / "cassettes" / "b.yaml", tests=[two, one])
+    written(here / "cassettes" / "c.yaml", tests=[one])
     found = run(app, ["cassettes", "refresh", "--dry-run"])
     assert found.exit_code == 0
-    assert found.output == f"INSIGHTS_RECORD_MODE=refresh pytest '{one}' {two}\n"
-    assert plan_refresh([here / "cassettes"]).command == [sys.executable, "-m", "pytest", one, two]
+    assert found.output == f"INSIGHTS_RECORD_MODE=refresh python -m pytest --record-mode=rewrite '{one}' {two}\n"
+    assert plan_refresh([here / "cassettes"]).command == [sys.executable, "-m", "pytest", "--record-mode=rewrite", one, two]
 
 
 def test_files_without_a_test_are_left_alone_and_named(here: Path) -> None:
@@ -112,7 +112,7 @@ def test_files_without_a_test_are_left_alone_and_named(here: Path) -> None:
 
 
 def test_nothing_is_recorded_in_ci(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written(here / "cassettes" / "a.yaml", test="tests/test_a.py::test_a")
+    written(here / "cassettes" / "a.yaml", tests=["tests/test_a.py::test_a"])
     monkeypatch.setenv("CI", "true")
     with pytest.raises(CassetteError, match="CI is set"):
         plan_refresh([here / "cassettes"])
@@ -122,10 +122,27 @@ def test_nothing_is_recorded_in_ci(here: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_refresh_runs_them_with_the_mode_set(here: Path) -> None:
     test = here / "test_mode.py"
     test.write_text("import os\ndef test_mode():\n    assert os.environ['INSIGHTS_RECORD_MODE'] == 'refresh'\n")
-    written(here / "cassettes" / "a.yaml", test="test_mode.py::test_mode")
+    written(here / "cassettes" / "a.yaml", tests=["test_mode.py::test_mode"])
+    found = run(app, ["cassettes", "refresh"])
+    assert found.exit_code == 1  # the test passes, and records nothing
+    assert "cassettes/a.yaml: not recorded anew: its test failed, or its code names the mode itself\n" in found.output
+    test.write_text("import os\ndef test_mode():\n    os.utime('cassettes/a.yaml', (1, 1))\n")
     assert run(app, ["cassettes", "refresh"]).exit_code == 0
     test.write_text("def test_mode():\n    assert False\n")
     assert run(app, ["cassettes", "refresh"]).exit_code == 1
+
+
+def test_from_another_directory(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pytest's cache says where the project begins."""
+    written(here / "cassettes" / "a.yaml", at(recording(), "2999-01-01T00:00:00Z"))
+    used = here / ".pytest_cache" / "v" / "insights" / "cassettes"
+    used.parent.mkdir(parents=True)
+    used.write_text(json.dumps({"tests": {"test_a.py::test_a": {"cassettes/a.yaml": [[0], 1]}}, "complete": ""}))
+    (here / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(here / "deep" / "er")
+    found = run(app, ["cassettes", "check"])
+    assert "1 cassette with 1 recording: nothing wrong\n" in found.output
+    assert found.exit_code == 0
 
 
 # ---------------------------------------------------------------- starting

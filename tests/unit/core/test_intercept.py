@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 
 import pytest
@@ -11,6 +12,15 @@ from insights.core.effects import Recorded, WireCall
 from insights.core.errors import InsightsError, MissingKeyError
 
 CALL = WireCall("https://x.example/v1", {}, b"{}")
+
+
+class Stream:
+    """A response still being read."""
+
+    was_left = False
+
+    def left(self) -> None:
+        self.was_left = True
 
 
 class Tape:
@@ -29,6 +39,9 @@ class Tape:
     def record(self, call: WireCall, response: Recorded) -> None:
         self.kept.append(response)
 
+    def opened(self, stream: intercept.Unfinished) -> None:
+        stream.left()
+
     def missing(self, call: WireCall, error: MissingKeyError) -> InsightsError:
         return error
 
@@ -39,7 +52,8 @@ def test_without_one() -> None:
     assert not intercept.replaying()
     assert intercept.innermost() is None
     assert intercept.replay(CALL) is None
-    intercept.record(CALL, Recorded(200, {}, []))
+    assert intercept.opened(Stream()) is None
+    assert intercept.own() is None
 
 
 def test_the_innermost_counts() -> None:
@@ -52,9 +66,15 @@ def test_the_innermost_counts() -> None:
             assert intercept.innermost() is inner
             assert (intercept.recording(), intercept.replaying()) == (False, True)
             assert intercept.replay(CALL) == Recorded(200, {}, [b"{}"])
-        intercept.record(CALL, Recorded(201, {"a": "b"}, [b"x"]))
-    assert outer.kept == [Recorded(201, {"a": "b"}, [b"x"])]
-    assert inner.kept == []
+            assert intercept.inside(outer) == [inner]
+            assert intercept.inside(inner) == []
+            assert intercept.own() is inner
+        assert intercept.own() is outer
+        stream = Stream()
+        assert intercept.opened(stream) is outer
+        assert stream.was_left
+    assert intercept.inside(outer) == []
+    assert intercept.own() is None
     assert not intercept.active()
 
 
@@ -82,3 +102,14 @@ def test_threads_inside_are_covered() -> None:
         thread.start()
         thread.join()
     assert seen == [Recorded(200, {}, [b"{}"])]
+
+
+def test_code_that_was_started_in_another_block() -> None:
+    """One is innermost, and the other the one it runs in; a block that is over is nobody's."""
+    outer, inner = Tape(), Tape()
+    with intercept.installed(outer):
+        started = contextvars.copy_context()
+        with intercept.installed(inner):
+            assert started.run(intercept.own) is outer
+            assert started.run(intercept.innermost) is inner
+    assert started.run(intercept.own) is None

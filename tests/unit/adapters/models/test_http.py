@@ -161,6 +161,9 @@ class Tape:
     def record(self, call: WireCall, response: Recorded) -> None:
         self.kept.append(response)
 
+    def opened(self, stream: intercept.Unfinished) -> None:
+        """What comes of it is told by `record`."""
+
 
 @contextmanager
 def taped(tape: Any) -> Iterator[Any]:
