@@ -8,16 +8,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from insights.adapters.models import transport
-from insights.catalog.pricing import price_of
+from insights.catalog.pricing import TIERS, price_of
 from insights.core.effects import Blocking, Emit, FlowGenerator, Sleep
 from insights.core.errors import (
+    APIConnectionError,
     APIError,
+    APIResponseValidationError,
+    BudgetExceededError,
     CircuitOpenError,
     ContentPolicyViolationError,
     EmptyResponseError,
     InsightsError,
     RateLimitError,
     Timeout,
+    TruncatedStreamError,
 )
 from insights.core.request import ChatRequest
 from insights.plan import Candidate, Plan, State
@@ -53,7 +57,15 @@ def ask(state: State, candidate: Candidate, model: LiteLLMChatModel, where: Endp
     number = 0
     while True:
         number += 1
-        found = yield from _once(state, candidate, model, where, breaker, number)
+        before = state.errors[-1] if state.errors else None
+        try:
+            found = yield from _once(state, candidate, model, where, breaker, number)
+        except BudgetExceededError as error:
+            if number == 1 or before is None:
+                raise
+            # Something was sent before: what became of it is what the caller has to know.
+            state.trace.notes.append(f"not asked again: {error.message}")
+            raise before from None
         if not isinstance(found, float):
             return found
         state.trace.attempts[-1].waited = found
@@ -135,13 +147,16 @@ def _hold(state: State, model: LiteLLMChatModel, request: ChatRequest) -> FlowGe
         BudgetExceededError: it doesn't fit; nothing was sent.
     """
     spending = state.plan.spending
-    most = None
+    most, unknown, limited = None, "", True
     if spending.limits.any:
         from insights.catalog.estimate import bounds
 
-        most = bounds(model.info, model.provider, request).high
+        found = bounds(model.info, model.provider, request)
+        most, unknown = found.high, found.unknown
+        limited = any(name in request.params for name in ("max_tokens", "max_completion_tokens"))
+    name = f"{model.provider}/{model.upstream}"
     try:
-        return (yield from spending.hold(most, max(state.left, 0.0), f"{model.provider}/{model.upstream}"))
+        return (yield from spending.hold(most, max(state.left, 0.0), name, unknown, limited=limited))
     except InsightsError as error:
         state.skip(model, error)
         raise
@@ -155,12 +170,12 @@ def _paid_for_nothing(
     held: Reservation,
     error: InsightsError,
 ) -> FlowGenerator[None]:
-    """An attempt that failed is paid for all the same, where the provider has counted tokens."""
+    """An attempt that failed is paid for all the same, where the provider has counted tokens, or was left with a request."""
     usage = error.usage if isinstance(error, APIError) else None
-    if model.replayed or (usage is None and attempt.time_to_first_token is None):
+    if model.replayed or (usage is None and not _may_be_billed(model, attempt, error)):
         yield from settled(held, None)
         return
-    if usage is None:  # a stream that had begun costs something, and nobody says how much
+    if usage is None:  # it costs something, and nobody says how much
         about = attempt.started, "failed", model.provider, model.upstream
         yield from settled(held, entry_of(state.plan.spending, *about, None, None, _most(model, request, held)))
         return
@@ -170,13 +185,21 @@ def _paid_for_nothing(
 
 
 def _left(state: State, model: LiteLLMChatModel, request: ChatRequest, attempt: Attempt, held: Reservation) -> None:
-    """An attempt that was given up. A stream that had begun costs something, and nobody will say how much."""
-    if attempt.time_to_first_token is None or model.replayed:
+    """An attempt that was given up. What had been sent costs something, and nobody will say how much."""
+    if not model.sent or model.replayed:
         held.settle(Decimal(0))
         return
     about = attempt.started, "failed", model.provider, model.upstream
-    most = _most(model, request, held)
+    most = _most(model, request, held) if attempt.time_to_first_token is not None else held.usd
     held.settle(most, entry_of(state.plan.spending, *about, None, None, most))
+
+
+def _may_be_billed(model: LiteLLMChatModel, attempt: Attempt, error: InsightsError) -> bool:
+    """Whether the provider had the request, and didn't refuse it: it may have answered, and nobody heard it."""
+    if attempt.time_to_first_token is not None:
+        return True
+    cut = Timeout | APIConnectionError | APIResponseValidationError | TruncatedStreamError
+    return model.sent and isinstance(error, cut) and not getattr(error, "unsent", False)
 
 
 def _most(model: LiteLLMChatModel, request: ChatRequest, held: Reservation) -> Decimal:
@@ -338,8 +361,10 @@ def _finish(found: ModelResponse, model: LiteLLMChatModel, request: ChatRequest,
         found.trace.notes.append(f"{model.provider} reported no usage, so the cost is unknown")
     elif found.cost is None:
         name = f"{model.provider}/{model.upstream}"
-        found.trace.notes.append(f"no price is known for {name}")
-        warn_unpriced(name)
+        tier = str(found.get("service_tier") or request.params.get("service_tier") or "")
+        of_tier = tier if tier in TIERS and model.info is not None and "cost_input_per_1k" in model.info.prices else ""
+        found.trace.notes.append(f"no {of_tier}{' ' * bool(of_tier)}price is known for {name}")
+        warn_unpriced(name, of_tier)
 
 
 def _cost(model: LiteLLMChatModel, usage: Usage, tier: object, started: float) -> Cost | None:

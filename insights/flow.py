@@ -20,6 +20,7 @@ from insights.core.effects import Effect, Flow, FlowGenerator, Opened, Race, Rac
 from insights.core.errors import (
     AllModelsFailedError,
     APIError,
+    BudgetExceededError,
     CacheMissError,
     CassetteError,
     ConfigError,
@@ -100,7 +101,7 @@ def _next(state: State, queue: list[Candidate]) -> FlowGenerator[ModelResponse]:
         state.failures.extend(error for error in ours if error is not decisive)
         raise decisive
     state.failures.extend(ours)
-    if result.started > 1:
+    if result.started > 1 and not result.errors:
         names = [each.name for each in (first, second)]
         winner, loser = names[result.winner], names[1 - result.winner]
         state.trace.notes.append(f"hedged: {winner} was the first, {loser} was hung up on; what that cost isn't known")
@@ -147,6 +148,8 @@ def _final(state: State, named: int) -> InsightsError:
     """The one error, or all of them. Words already shown are followed by what stopped them, not by older failures."""
     last = state.failures[-1]
     if len(state.failures) == 1 or state.committed or isinstance(last, CassetteError):
+        return last
+    if all(isinstance(error, BudgetExceededError) for error in state.failures):
         return last
     if all(isinstance(error, CacheMissError) for error in state.failures):
         return CacheMissError("no answer of any of these models is stored: " + ", ".join(state.tried), hint=last.hint)

@@ -28,6 +28,8 @@ class Bounds:
     prompt: Count
     completion_tokens: int | None
     """The most that can be generated."""
+    unknown: str = ""
+    """Why there is no upper bound."""
 
 
 def bounds(info: ModelInfo | None, provider: str, request: ChatRequest, *, on: date | None = None) -> Bounds:
@@ -44,22 +46,37 @@ def bounds(info: ModelInfo | None, provider: str, request: ChatRequest, *, on: d
     """
     from insights.catalog.tokens import count
 
+    said = {**request.params, **request.extra_body}
     name = request.model.rpartition("/")[2] if info is None else info.name
     prompt = count(provider, name, request.messages, params=request.params)
     if info is None:
-        return Bounds(None, None, prompt, None)
+        return Bounds(None, None, prompt, None, "the catalogue doesn't have the model")
     info = info.at(on or datetime.now(UTC).date())
-    most = _most(info, request, prompt)
-    tier = request.params.get("service_tier")
-    asked = str(tier) if tier in TIERS else None
-    cheap = prices_for(info, prompt.low, asked)
-    dear = prices_for(info, prompt.high, asked)
-    if not all(f"cost_{kind}_per_1k" in prices for kind in ("input", "output") for prices in (cheap, dear)):
-        return Bounds(None, None, prompt, most)
-    reading = min(_all(cheap, "cost_input_per_1k", "cost_cached_input_per_1k"))
-    low = prompt.low * reading / _THOUSAND + cheap.get("cost_per_request", Decimal(0))
+    most = _most(info, said, prompt)
+    tier = said.get("service_tier")
+    # What a tier was asked for may be served, and billed, as an ordinary request.
+    tiers = (str(tier), None) if tier in TIERS else (None,)
+    cheap = [prices for each in tiers if _priced(prices := prices_for(info, prompt.low, each))]
+    dear = [prices for each in tiers if _priced(prices := prices_for(info, prompt.high, each))]
+    if len(cheap) < len(tiers) or len(dear) < len(tiers):
+        kind = f"{tier} price" if len(tiers) > 1 else "price"
+        return Bounds(None, None, prompt, most, f"its {kind} isn't in the catalogue")
+    low = min(
+        prompt.low * min(_all(prices, "cost_input_per_1k", "cost_cached_input_per_1k")) / _THOUSAND
+        + prices.get("cost_per_request", Decimal(0))
+        for prices in cheap
+    )
     if most is None:
-        return Bounds(low, None, prompt, None)
+        return Bounds(low, None, prompt, None, "how long its answer may get isn't known: pass max_tokens=")
+    high = max(_at_most(prices, provider, request, prompt, most) for prices in dear)
+    return Bounds(low, high, prompt, most)
+
+
+def _priced(prices: Mapping[str, Decimal]) -> bool:
+    return "cost_input_per_1k" in prices and "cost_output_per_1k" in prices
+
+
+def _at_most(dear: Mapping[str, Decimal], provider: str, request: ChatRequest, prompt: Count, most: int) -> Decimal:
     said = request.canonical
     possible = {name for name in (*_DEAR_INPUT, *_DEAR_OUTPUT) if any(word in said for word in _ONLY_WITH.get(name, ("",)))}
     # DeepSeek, OpenAI and others write their cache unasked: where that has a price of its own, it is in the catalogue as such.
@@ -67,8 +84,7 @@ def bounds(info: ModelInfo | None, provider: str, request: ChatRequest, *, on: d
         possible.add("cost_cache_write_per_1k")
     writing = _all(dear, "cost_input_per_1k", *(name for name in _DEAR_INPUT if name in possible))
     saying = _all(dear, "cost_output_per_1k", *(name for name in _DEAR_OUTPUT if name in possible))
-    high = (prompt.high * max(writing) + most * max(saying)) / _THOUSAND + _fees(dear, request)
-    return Bounds(low, high, prompt, most)
+    return (prompt.high * max(writing) + most * max(saying)) / _THOUSAND + _fees(dear, request)
 
 
 _DEAR_INPUT: Final = (
@@ -92,16 +108,22 @@ def _all(prices: Mapping[str, Decimal], *names: str) -> list[Decimal]:
     return [prices[name] for name in names if name in prices]
 
 
-def _most(info: ModelInfo, request: ChatRequest, prompt: Count) -> int | None:
+def _most(info: ModelInfo, said: Mapping[str, Any], prompt: Count) -> int | None:
     """Tokens of all the answers, at most."""
-    given = [request.params.get(name) for name in ("max_completion_tokens", "max_tokens")]
-    limits = [each for each in given if isinstance(each, int) and not isinstance(each, bool) and each >= 0]
+    own = said.get("generationConfig")  # Gemini's own words, as `extra_body`
+    given = [said.get(name) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
+    given.append(own.get("maxOutputTokens") if isinstance(own, Mapping) else None)
+    named = [whole for each in given if (whole := _whole(each)) is not None]
+    limits = [max(named)] if named else []  # of two that are sent nobody knows which one counts
     if info.max_output_tokens is not None:
         limits.append(info.max_output_tokens)
     if not limits and info.context_window is not None:
         limits.append(max(info.context_window - prompt.low, 0))
-    choices = request.params.get("n")
-    return min(limits) * (choices if isinstance(choices, int) and choices > 1 else 1) if limits else None
+    return min(limits) * max(_whole(said.get("n")) or 1, 1) if limits else None
+
+
+def _whole(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 10**12 else None
 
 
 def _fees(prices: Mapping[str, Decimal], request: ChatRequest) -> Decimal:

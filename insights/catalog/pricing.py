@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, localcontext
 from typing import TYPE_CHECKING, Final
 
 from insights.catalog.schema import ModelInfo
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from insights.core.types import Cost, Usage
 
 _THOUSAND: Final = Decimal(1000)
+# Wide enough for every price times every count, whatever the caller's own context is.
+_EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero])
 
 # OpenAI's and Google's service tiers with prices of their own; "auto", "default" and "standard" are the ordinary ones.
 TIERS: Final = ("flex", "priority", "batch")
@@ -49,6 +51,11 @@ def price_of(info: ModelInfo, usage: Usage, service_tier: str | None = None, *, 
     Returns:
         The cost, or None where a price that is needed isn't known: an unknown price is never counted as 0.
     """
+    with localcontext(_EXACT):
+        return _price_of(info, usage, service_tier, on)
+
+
+def _price_of(info: ModelInfo, usage: Usage, service_tier: str | None, on: date | None) -> Cost | None:
     from insights.core.types import Cost
 
     info = info.at(on or datetime.now(UTC).date())

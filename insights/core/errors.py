@@ -150,6 +150,8 @@ class APIError(InsightsError):
     """
 
     usage: Usage | None = None
+    unsent: bool = False
+    """Whether it is certain that the provider never had the request."""
     default_retryable: ClassVar[bool] = False
     default_hint: ClassVar[str | None] = None
 

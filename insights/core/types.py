@@ -7,8 +7,21 @@ Every model allows attribute and item access, keeps fields it doesn't know, and 
 from __future__ import annotations
 
 import json
-from decimal import Decimal
-from typing import Any
+import operator
+from collections.abc import Callable
+from decimal import (
+    MAX_EMAX,
+    MIN_EMIN,
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    localcontext,
+)
+from numbers import Integral
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
@@ -113,11 +126,32 @@ class Usage(Model):
     completion_tokens_details: CompletionTokensDetails = Field(default_factory=CompletionTokensDetails)
 
 
+# Sums and differences of money are exact in it, whatever the caller's own context says.
+EXACT: Final = Context(
+    prec=200, rounding=ROUND_HALF_EVEN, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[InvalidOperation, DivisionByZero]
+)
+_QUOTIENT: Final = Context(prec=28, rounding=ROUND_HALF_EVEN, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
+
+
 class Cost(Model):
-    """What a call cost, in USD, exact. `float(cost)`, `str(cost)`, `f"{cost:.6f}"`, `sum(costs)` and `cost < 0.01` work; the
-    buckets add up to `total`.
+    """What a call cost, in USD, exact; the buckets add up to `total`.
 
     `saved` is what a cached answer would have cost. `price_source` and `price_date` say where the prices come from.
+
+    A cost is a number in use: it is compared, added, subtracted, multiplied and divided as its `total`, with int, float,
+    Decimal and other costs, and what comes out is a `Decimal`. `sum(costs)`, `round(cost, 4)`, `abs(cost)`, `float(cost)`,
+    `str(cost)` and `f"{cost:.6f}"` work; `cost.total` is the Decimal itself. A float stands for the number as it is written:
+    0.1 is a tenth. Nothing depends on the caller's decimal context; only a quotient without an end is rounded, to 28 digits.
+
+    Two costs are equal when all their fields are; a cost and a number are when `total` is that number. The hash is that of
+    `total`, and changes with it: the same for equal costs, ints and Decimals, another for a float such as 0.1, which in binary
+    is no tenth. A cost is always true, even one of 0: `if r.cost:` asks whether it is known, `r.cost == 0` whether it was free.
+
+    `model_dump()` has Decimals; `model_dump(mode="json")`, which `json.dumps` takes, has their exact text.
+
+    >>> cost = Cost(total=Decimal("0.0012"))
+    >>> cost <= 0.0012, cost == cost.total, cost * 1000, sum([cost, cost], 0.0), round(cost, 3)
+    (True, True, Decimal('1.2000'), Decimal('0.0024'), Decimal('0.001'))
     """
 
     total: Decimal = Decimal(0)
@@ -134,25 +168,106 @@ class Cost(Model):
     price_source: str | None = None
     price_date: str | None = None
 
+    @staticmethod
+    def _number(value: Any) -> Decimal | None:
+        """What stands beside a cost; None: no number."""
+        if isinstance(value, Cost):
+            return value.total
+        if isinstance(value, Decimal):
+            return value
+        if isinstance(value, Integral):  # NumPy's too
+            return Decimal(int(value))
+        return Decimal(float.__repr__(value)) if isinstance(value, float) else None
+
+    def _with(self, other: Any, work: Callable[[Decimal, Decimal], Any]) -> Any:
+        number = self._number(other)
+        if number is None:
+            return NotImplemented
+        with localcontext(EXACT):
+            return work(self.total, number)
+
     def __float__(self) -> float:
         return float(self.total)
 
+    def __bool__(self) -> bool:
+        return True
+
     def __format__(self, spec: str) -> str:
-        return format(self.total, spec) if spec else str(self)
+        with localcontext(EXACT):
+            return format(self.total, spec) if spec else str(self)
+
+    def __str__(self) -> str:
+        return f"${self.total.normalize(EXACT.copy()):f}"
+
+    def __hash__(self) -> int:
+        return hash(self.total)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Cost):
+            return super().__eq__(other)
+        same: bool = self._with(other, operator.eq)
+        return same
+
+    def __lt__(self, other: Any) -> bool:
+        less: bool = self._with(other, operator.lt)
+        return less
+
+    def __le__(self, other: Any) -> bool:
+        less: bool = self._with(other, operator.le)
+        return less
+
+    def __gt__(self, other: Any) -> bool:
+        more: bool = self._with(other, operator.gt)
+        return more
+
+    def __ge__(self, other: Any) -> bool:
+        more: bool = self._with(other, operator.ge)
+        return more
 
     def __add__(self, other: Any) -> Decimal:
-        return self.total + (other.total if isinstance(other, Cost) else other)
+        found: Decimal = self._with(other, operator.add)
+        return found
 
     __radd__ = __add__  # so that sum() works
 
-    def __lt__(self, other: Any) -> bool:
-        return bool(self.total < (other.total if isinstance(other, Cost) else other))
+    def __sub__(self, other: Any) -> Decimal:
+        found: Decimal = self._with(other, operator.sub)
+        return found
 
-    def __gt__(self, other: Any) -> bool:
-        return bool(self.total > (other.total if isinstance(other, Cost) else other))
+    def __rsub__(self, other: Any) -> Decimal:
+        found: Decimal = self._with(other, lambda ours, theirs: theirs - ours)
+        return found
 
-    def __str__(self) -> str:
-        return f"${self.total.normalize():f}"
+    def __mul__(self, other: Any) -> Decimal:
+        found: Decimal = self._with(other, operator.mul)
+        return found
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> Decimal:
+        found: Decimal = self._with(other, _quotient)
+        return found
+
+    def __rtruediv__(self, other: Any) -> Decimal:
+        found: Decimal = self._with(other, lambda ours, theirs: _quotient(theirs, ours))
+        return found
+
+    def __neg__(self) -> Decimal:
+        return self.total.copy_negate()
+
+    def __abs__(self) -> Decimal:
+        return self.total.copy_abs()
+
+    def __round__(self, digits: int | None = None) -> Decimal | int:
+        with localcontext(EXACT):
+            return round(self.total) if digits is None else round(self.total, digits)
+
+
+def _quotient(one: Decimal, other: Decimal) -> Decimal:
+    exact = EXACT.copy()
+    exact.clear_flags()
+    found = exact.divide(one, other)
+    return _QUOTIENT.copy().plus(found) if exact.flags[Inexact] else found
 
 
 class Attempt(Model):

@@ -203,7 +203,15 @@ class Reservation:
 
 
 def reserve(
-    limits: Limits, usd: Decimal | None, ledger: Ledger | None, *, seconds: float, tags: Sequence[str] = (), what: str = ""
+    limits: Limits,
+    usd: Decimal | None,
+    ledger: Ledger | None,
+    *,
+    seconds: float,
+    tags: Sequence[str] = (),
+    what: str = "",
+    unknown: str = "",
+    limited: bool = True,
 ) -> Reservation:
     """Reserves what an attempt can cost at most.
 
@@ -214,6 +222,8 @@ def reserve(
         seconds: after which the attempt is over, whatever happens.
         tags: of the call.
         what: the model, for the error.
+        unknown: why nobody knows what it can cost.
+        limited: whether the call itself says how long its answer may get.
 
     Raises:
         BudgetExceededError: it doesn't fit, or nobody knows whether it does.
@@ -221,8 +231,8 @@ def reserve(
     """
     if usd is None:
         raise BudgetExceededError(
-            f"what a call of {what} may cost isn't known, so no budget can be kept with it",
-            hint="pass max_tokens=, or write the model's prices into a provider file (INSIGHTS_CONFIG_DIR)",
+            f"what a call of {what} may cost isn't known, so no budget can be kept with it: {unknown or 'no price is known'}",
+            hint="write what is missing into a provider file of your own (INSIGHTS_CONFIG_DIR), or make the call outside",
         )
     if limits.days and ledger is None:
         raise LedgerError("a day's budget needs the ledger", hint="don't set INSIGHTS_LEDGER=0")
@@ -231,7 +241,7 @@ def reserve(
         for account, limit, tag in limits.accounts:
             if limit is not None and total((account.spent, account.reserved, usd)) > limit:
                 _give_back(kept, usd)
-                raise _exceeded(limit, account.spent, account.reserved, usd, tag, "run", what)
+                raise _exceeded(_Full(limit, account.spent, account.reserved, tag, "run", account is RUN), usd, what, limited)
             account.reserved = total((account.reserved, usd))
             kept.append(account)
     number = 0
@@ -242,7 +252,8 @@ def reserve(
             if not number:
                 for (limit, tag), (spent, reserved) in zip(limits.days, found, strict=True):
                     if total((spent, reserved, usd)) > limit:
-                        raise _exceeded(limit, spent, reserved, usd, tag, "day", what)
+                        ours = tag is None and limit == limits.per_day
+                        raise _exceeded(_Full(limit, spent, reserved, tag, "day", ours), usd, what, limited)
     except BaseException:
         with _mutex:
             _give_back(kept, usd)
@@ -255,22 +266,41 @@ def _give_back(accounts: Sequence[Account], usd: Decimal) -> None:
         account.reserved = total((account.reserved, usd.copy_negate()))
 
 
-def _exceeded(
-    limit: Decimal, spent: Decimal, reserved: Decimal, asked: Decimal, tag: str | None, per: str, what: str
-) -> BudgetExceededError:
-    named = f" {tag!r}" if tag else ""
-    whose = f"the budget{named} of ${short(limit)} a day" if per == "day" else f"the budget{named} of ${short(limit)}"
-    left = total((limit, spent.copy_negate(), reserved.copy_negate()))
+@dataclass(frozen=True)
+class _Full:
+    """A limit that something doesn't fit in. `settings`: whether it is one of the settings."""
+
+    limit: Decimal
+    spent: Decimal
+    reserved: Decimal
+    tag: str | None
+    per: str
+    settings: bool
+
+
+def _exceeded(full: _Full, asked: Decimal, what: str, limited: bool) -> BudgetExceededError:
+    named = f" {full.tag!r}" if full.tag else ""
+    where = f" (budget_per_{full.per}, INSIGHTS_BUDGET_PER_{full.per.upper()})" if full.settings else ""
+    day = " a day" if full.per == "day" else ""
+    left = total((full.limit, full.spent.copy_negate(), full.reserved.copy_negate()))
+    rest = f"${short(left)} left" if left > 0 else "nothing left"
+    advice = ["raise the budget"]
+    if full.reserved:
+        advice.append("wait for the calls under way, which have reserved a part of it")
+    if limited:
+        advice.append("pass a smaller max_tokens=: what it allows is reserved")
+    else:
+        advice.append("pass max_tokens=: without it all that the model can say is reserved")
     return BudgetExceededError(
-        f"{whose} has ${short(left)} left, and a call of {what} may cost ${short(asked)} "
-        f"(spent ${short(spent)}, reserved for calls under way ${short(reserved)})",
-        limit=limit,
-        spent=spent,
-        reserved=reserved,
+        f"the budget{named} of ${short(full.limit)}{day}{where} has {rest}, and a call of {what} may cost ${short(asked)} "
+        f"(spent ${short(full.spent)}, reserved for calls under way ${short(full.reserved)})",
+        limit=full.limit,
+        spent=full.spent,
+        reserved=full.reserved,
         asked=asked,
-        tag=tag,
-        per=per,
-        hint="raise the budget, wait for calls under way, or pass a smaller max_tokens= (what is reserved is what it allows)",
+        tag=full.tag,
+        per=full.per,
+        hint=", or ".join(advice),
     )
 
 

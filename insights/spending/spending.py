@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from insights.core.types import Cost, Usage
 
-_unpriced: Final[set[str]] = set()
+_unpriced: Final[set[tuple[str, str]]] = set()
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,17 @@ class Spending:
         """Whether what an attempt costs is of any interest."""
         return self.ledger is not None or self.limits.any
 
-    def hold(self, usd: Decimal | None, seconds: float, what: str) -> FlowGenerator[Reservation]:
-        """Reserves what an attempt can cost at most; nothing where there are no limits.
+    def hold(
+        self, usd: Decimal | None, seconds: float, what: str, unknown: str = "", *, limited: bool = True
+    ) -> FlowGenerator[Reservation]:
+        """Reserves what an attempt can cost at most; nothing where there are no limits. See `budget.reserve`.
 
         Raises:
             BudgetExceededError: it doesn't fit.
         """
-        ask = partial(reserve, self.limits, usd, self.ledger, seconds=seconds, tags=self.tags, what=what)
+        ask = partial(
+            reserve, self.limits, usd, self.ledger, seconds=seconds, tags=self.tags, what=what, unknown=unknown, limited=limited
+        )
         if self.limits.days:  # in a file, where one may have to wait for others
             asked = _Asked(ask)
             try:
@@ -114,14 +118,14 @@ def entry_of(
     return Entry(began, kind, provider, model, 1, *tokens, total, usd if total is None else Decimal(0), tags=spending.tags)
 
 
-def warn_unpriced(name: str) -> None:
-    """Warns that no price is known for a model; once in a process."""
-    if name not in _unpriced:
-        _unpriced.add(name)
+def warn_unpriced(name: str, tier: str = "") -> None:
+    """Warns that no price is known for a model, or none of the service tier that answered; once each in a process."""
+    if (name, tier) not in _unpriced:
+        _unpriced.add((name, tier))
         with suppress(RuntimeWarning):  # where warnings are errors: a price nobody knows costs no call
             warnings.warn(
-                f"no price is known for {name}, so the cost of its answers is None: write one into a provider file "
-                "(INSIGHTS_CONFIG_DIR)",
+                f"no {tier}{' ' * bool(tier)}price is known for {name}, so the cost of its answers is None: "
+                "write one into a provider file (INSIGHTS_CONFIG_DIR)",
                 RuntimeWarning,
                 stacklevel=2,
             )

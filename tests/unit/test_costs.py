@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import yaml
 import insights
 from insights.client import Client
 from insights.core.config import Settings
-from insights.core.errors import BadRequestError, UnknownModelError
+from insights.core.errors import BadRequestError, InsightsError, UnknownModelError
 from insights.spending.ledger import open_ledger
 from tests.processes import REPO, run_python
 from tests.unit.conftest import OPENAI_KEY
@@ -29,6 +29,12 @@ def row(name: str) -> dict[str, Any]:
     text = (REPO / "configs" / "providers" / f"{provider}.yaml").read_text(encoding="utf-8")
     found: dict[str, Any] = yaml.safe_load(text)[provider]["models"][model]
     return found
+
+
+def vertex_models() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((REPO / "configs" / "providers" / "vertex.yaml").read_text(encoding="utf-8"))
+    models: dict[str, Any] = found["vertex"]["models"]
+    return models
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +83,8 @@ def test_cheapest() -> None:
     for wrong in ([], ["openai/nobody-knows"], MODEL):
         with pytest.raises(BadRequestError):
             insights.cheapest(wrong, "Hi")
+    with pytest.raises(BadRequestError, match="no models were given"):
+        insights.cheapest(iter(()), "Hi")
 
 
 # ---------------------------------------------------------------- under litellm's names
@@ -95,7 +103,150 @@ def test_cost_per_token() -> None:
     with pytest.raises(UnknownModelError, match="no price is known"):
         insights.cost_per_token("openai/nobody-knows", 1)
     with pytest.raises(UnknownModelError, match="no price is known"):
-        insights.cost_per_token(MODEL, 1, service_tier="flex" if "cost_flex_input_per_1k" not in prices else "batch-of-nobody")
+        insights.cost_per_token(MODEL, 1, service_tier="flex")
+    assert insights.cost_per_token(MODEL, 1000, 10, service_tier="default") == insights.cost_per_token(MODEL, 1000, 10)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.0, 1.5, "1", None, True])
+@pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens", "cached_tokens"])
+def test_counts_that_are_none(name: str, wrong: Any) -> None:
+    with pytest.raises(BadRequestError, match=f"{name} must be a whole number from 0"):
+        insights.cost_per_token(MODEL, **{name: wrong})
+
+
+def test_tokens_in_the_cache() -> None:
+    name = "anthropic/claude-haiku-4-5"
+    prices = row(name)
+    plain, read, write = (
+        Decimal(str(prices[f"cost_{kind}_per_1k"])) / 1000 for kind in ("input", "cached_input", "cache_write")
+    )
+    found = insights.cost_per_token(name, 1000, cache_read_input_tokens=300, cache_creation_input_tokens=200)
+    assert found == (float(500 * plain + 300 * read + 200 * write), 0.0)
+    same = insights.cost_per_token(MODEL, 1000, cached_tokens=400)
+    assert insights.cost_per_token(MODEL, 1000, cache_read_input_tokens=400) == same
+    assert insights.cost_per_token(MODEL, 1000, cached_tokens=400, cache_read_input_tokens=400) == same
+    none = insights.cost_per_token(MODEL, 1000, cache_read_input_tokens=None, cache_creation_input_tokens=None)
+    assert none == insights.cost_per_token(MODEL, 1000)
+    with pytest.raises(BadRequestError, match="the same tokens"):
+        insights.cost_per_token(MODEL, 1000, cached_tokens=400, cache_read_input_tokens=300)
+    with pytest.raises(BadRequestError, match="of 10 prompt tokens 11 can't be in the cache"):
+        insights.cost_per_token(MODEL, 10, cached_tokens=11)
+    with pytest.raises(BadRequestError, match="8 read, 3 written"):
+        insights.cost_per_token(MODEL, 10, cache_read_input_tokens=8, cache_creation_input_tokens=3)
+    for wrong in (-1, "1", 1.5):
+        with pytest.raises(BadRequestError, match="cache_creation_input_tokens must be"):
+            insights.cost_per_token(MODEL, 10, cache_creation_input_tokens=wrong)  # type: ignore[arg-type]
+
+
+def test_a_tier_nobody_has() -> None:
+    for tier in ("turbo", 7, ""):
+        with pytest.raises(BadRequestError, match="there is no service_tier"):
+            insights.cost_per_token(MODEL, 10, service_tier=tier)  # type: ignore[arg-type]
+    with pytest.raises(BadRequestError, match="there is no service_tier"):
+        insights.completion_cost(model=MODEL, prompt="Hi", service_tier="turbo")
+
+
+def test_the_provider_beside_the_name() -> None:
+    there = insights.cost_per_token("anthropic/claude-haiku-4-5", 1000, 10)
+    assert insights.cost_per_token("claude-haiku-4-5", 1000, 10, custom_llm_provider="anthropic") == there
+    assert insights.cost_per_token("anthropic/claude-haiku-4-5", 1000, 10, custom_llm_provider="anthropic") == there
+    assert insights.get_model_info("gpt-4o", "azure")["key"] == "azure/gpt-4o"
+    name = next(iter(vertex_models()))
+    assert insights.get_model_info(name, custom_llm_provider="vertex_ai")["key"] == f"vertex/{name}"
+    assert insights.get_max_tokens("gpt-4o-mini", "openai") == insights.get_max_tokens(MODEL)
+    asked = insights.completion_cost(model="gpt-4o-mini", prompt="Hi", completion="Hi", custom_llm_provider="openai")
+    assert asked == insights.completion_cost(model=MODEL, prompt="Hi", completion="Hi")
+    with pytest.raises(UnknownModelError, match="openai/nobody-knows"):
+        insights.cost_per_token("nobody-knows", 1, custom_llm_provider="openai")
+    for wrong in ("nobody", "", 7):
+        with pytest.raises(BadRequestError, match="there is no provider"):
+            insights.get_model_info("gpt-4o-mini", wrong)  # type: ignore[arg-type]
+    with pytest.raises(BadRequestError, match="model must be a name"):
+        insights.get_model_info("", "openai")
+
+
+def test_the_callers_decimal_context_changes_nothing() -> None:
+    wanted = insights.cost_per_token(MODEL, 123_456_789, 7), insights.estimate(MODEL, "Hi", max_tokens=12_345)
+    with localcontext(Context(prec=3, traps=[Inexact])):
+        assert (insights.cost_per_token(MODEL, 123_456_789, 7), insights.estimate(MODEL, "Hi", max_tokens=12_345)) == wanted
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, 100.0, "100", True])
+def test_estimates_with_limits_that_are_none(name: str, wrong: Any) -> None:
+    with pytest.raises(BadRequestError, match=f"{name} must be a whole number from 1"):
+        insights.estimate(MODEL, "Hi", **{name: wrong})
+    assert insights.estimate(MODEL, "Hi", **{name: None}) == insights.estimate(MODEL, "Hi")
+
+
+def of_openai(**usage: Any) -> dict[str, Any]:
+    """An answer as OpenAI's API gives it."""
+    counted = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}
+    message = {"role": "assistant", "content": "Hi"}
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "model": "gpt-4o-mini-2024-07-18",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "usage": {**counted, "prompt_tokens_details": None, **usage},
+    }
+
+
+def test_completion_cost_of_a_dict(client: Client, recwarn: pytest.WarningsRecorder) -> None:
+    answered = of_openai()
+    assert insights.completion_cost(answered) == pytest.approx(sum(insights.cost_per_token(MODEL, 1000, 10)))
+    cached = of_openai(prompt_tokens_details={"cached_tokens": 400, "audio_tokens": None})
+    wanted = pytest.approx(sum(insights.cost_per_token(MODEL, 1000, 10, cached_tokens=400)))
+    assert insights.completion_cost(cached) == wanted
+    assert insights.completion_cost(of_openai(cache_read_input_tokens=400)) == wanted
+    priority = insights.completion_cost({**answered, "service_tier": "priority"})
+    assert priority == insights.completion_cost(answered, service_tier="priority") > insights.completion_cost(answered)
+    assert insights.completion_cost(answered, "gpt-4o") > insights.completion_cost(answered)
+    for created in (1_790_000_000, 0, None, 1e300, "now"):
+        assert insights.completion_cost({**answered, "created": created}) == insights.completion_cost(answered)
+    routed = {**answered, "model": "openai/gpt-4o-mini", "provider": "OpenAI"}
+    assert insights.completion_cost(routed, custom_llm_provider="openai") == insights.completion_cost(answered)
+    assert insights.completion_cost({**answered, "provider": "openai"}) == insights.completion_cost(answered)
+
+    ours = ask(client, Script(ok(answer())))
+    for dumped in (ours.model_dump(), ours.model_dump(mode="json"), json.loads(ours.model_dump_json())):
+        assert insights.completion_cost(dumped) == 0.006
+    unknown = ask(client, Script(ok(answer())), "openai/nobody-knows-this-either")
+    with pytest.raises(UnknownModelError, match="no price is known"):
+        insights.completion_cost(unknown.model_dump())
+    recwarn.clear()
+    with pytest.raises(UnknownModelError, match="no price is known for openai/of-nobody"):
+        insights.completion_cost({**answered, "model": "openai/of-nobody"})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({}, "doesn't say its model"),
+        ({"model": "gpt-4o-mini"}, "how many tokens"),
+        ({"model": "gpt-4o-mini", "usage": {"input_tokens": 7}}, "how many tokens"),
+        (of_openai(prompt_tokens=-1), "prompt_tokens must be"),
+        (of_openai(cache_read_input_tokens=1001), "can't be in the cache"),
+        (of_openai(completion_tokens_details={"reasoning_tokens": "many"}), "usage can't be read"),
+        ({"cost": {"total": "much"}}, "is no cost"),
+        ("an answer", "got str"),
+    ],
+)
+def test_what_is_no_answer(wrong: Any, words: str) -> None:
+    with pytest.raises(BadRequestError, match=words):
+        insights.completion_cost(wrong)
+
+
+def test_completion_cost_of_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", OPENAI_KEY)
+    with insights.use_cassette(str(REPO / "cassettes" / "openai" / "stream.yaml"), "replay"):
+        stream = insights.completion(MODEL, "Write three lines about the sea.", stream=True)
+        with pytest.raises(InsightsError, match="isn't finished"):
+            insights.completion_cost(stream)
+        for _ in stream:
+            pass
+    assert stream.response.cost is not None
+    assert insights.completion_cost(stream) == float(stream.response.cost.total) > 0
 
 
 def test_completion_cost(client: Client, recwarn: pytest.WarningsRecorder) -> None:
@@ -119,6 +270,11 @@ def test_completion_cost(client: Client, recwarn: pytest.WarningsRecorder) -> No
 def test_token_counter() -> None:
     assert insights.token_counter(MODEL, text="Hi") == 1
     assert insights.token_counter(text="Hi") == 1
+    assert insights.token_counter(MODEL, text=["Hi", "Hi there"]) == 3
+    assert insights.token_counter(MODEL, text=[]) == insights.token_counter(MODEL, text="") == 0
+    for wrong in (7, ["Hi", 7], {"a": 1}):
+        with pytest.raises(BadRequestError, match="a text or a list of texts"):
+            insights.token_counter(MODEL, text=wrong)  # type: ignore[arg-type]
     messages = [{"role": "user", "content": "Hi"}]
     assert insights.token_counter(MODEL, messages=messages) == insights.token_counter(messages=messages) == 8
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
@@ -149,7 +305,8 @@ def test_model_info(name: str) -> None:
 
 
 def test_models_that_are_not_there() -> None:
-    assert insights.get_max_tokens("openai/nobody-knows") is None
+    with pytest.raises(UnknownModelError, match="the catalogue has no openai/nobody-knows"):
+        insights.get_max_tokens("openai/nobody-knows")
     with pytest.raises(UnknownModelError, match="the catalogue has no openai/nobody-knows"):
         insights.get_model_info("openai/nobody-knows")
 
@@ -235,5 +392,8 @@ def test_spend(config_dir: Path, own_cache_dir: Path) -> None:
     (line,) = insights.spend("tag")
     assert (line.name, line.cost) == ("a", Decimal("0.006"))
     assert insights.spend(since="2999-01-01").total.calls == 0
+    elsewhere = Settings(cache_dir=own_cache_dir / "elsewhere")
+    assert len(insights.spend(settings=elsewhere)) == 0
+    assert insights.spend(settings=Settings(cache_dir=own_cache_dir)).total.calls == 1
     assert open_ledger(own_cache_dir).entries()[0].cost == Decimal("0.006")
     client.close()

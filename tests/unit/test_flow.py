@@ -122,7 +122,7 @@ def test_the_price_of_a_service_tier(
     found = ask(client, Script(ok(body)), service_tier=asked, cache=False)
     if total is None:
         assert found.cost is None
-        assert found.trace.notes == ["no price is known for openai/test-model"]
+        assert found.trace.notes == ["no priority price is known for openai/test-model"]
     else:
         assert found.cost is not None
         assert found.cost.total == Decimal(total)

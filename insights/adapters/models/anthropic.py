@@ -19,7 +19,7 @@ def anthropic_usage(raw: Mapping[str, Any]) -> Usage:
     hour = convert.whole((raw.get("cache_creation") or {}).get("ephemeral_1h_input_tokens"))
     thinking = convert.whole((raw.get("output_tokens_details") or {}).get("thinking_tokens"))
     prompt = convert.whole(raw.get("input_tokens")) + read + wrote
-    return convert.usage(
+    found = convert.usage(
         prompt,
         convert.whole(raw.get("output_tokens")),
         cached=read,
@@ -27,6 +27,7 @@ def anthropic_usage(raw: Mapping[str, Any]) -> Usage:
         cache_write_1h=hour,
         reasoning=thinking,
     )
+    return convert.kept(found, raw)  # `server_tool_use` is paid for as well
 
 
 class AnthropicAdapter(LiteLLMChatModel):

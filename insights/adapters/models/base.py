@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import time
@@ -107,10 +108,10 @@ class LiteLLMChatModel(Wire):
             data = data[0]  # Google wraps some errors in a list
         if not isinstance(data, dict):
             raise self.malformed(TypeError(), answer.status)
-        failed = self.error_in(data)
-        if failed is not None:
-            raise self.refused(200, answer.headers, failed, where)
         try:
+            failed = self.error_in(data)
+            if failed is not None:
+                raise self.refused(200, answer.headers, failed, where)
             raw = self.raw_usage(data)
             finishes, counted = self.finishes(data), self.count(raw) if raw else None
             self.gave_up(finishes, answer.status)
@@ -123,15 +124,24 @@ class LiteLLMChatModel(Wire):
                 counted=counted,
                 openai_shaped=self.openai_shaped,
             )
-        except APIError:
+            if not found.choices:
+                raise APIResponseValidationError(
+                    "the answer has no choices", provider=self.provider, model=self.upstream, status_code=answer.status
+                )
+        except APIError as error:
+            self._charge(error, data)
             raise
         except Exception as error:
-            raise self.malformed(error, answer.status) from None
-        if not found.choices:
-            raise APIResponseValidationError(
-                "the answer has no choices", provider=self.provider, model=self.upstream, status_code=answer.status
-            )
+            raise self._charge(self.malformed(error, answer.status), data) from None
+        self.note_searches(prepared, data)
         return found
+
+    def _charge(self, error: APIError, data: dict[str, Any]) -> APIError:
+        """An error with the tokens that the provider counted all the same."""
+        with contextlib.suppress(Exception):  # an odd answer: its count may be odd as well
+            raw = self.raw_usage(data)
+            error.usage = self.count(raw) if raw else None
+        return error
 
     def _begin(self, request: ChatRequest, where: Endpoint, drop_params: bool) -> FlowGenerator[Prepared]:
         if not transport.loaded():
@@ -166,9 +176,11 @@ class LiteLLMChatModel(Wire):
         self, request: ChatRequest, where: Endpoint, *, until: float | None = None, drop_params: bool = False
     ) -> FlowGenerator[ModelResponse]:
         """One request, one answer."""
+        self.sent = self.replayed = False
         lane = self.lane(request)
         prepared = yield from lane._begin(request, where, drop_params)
         self.replayed = prepared.call.recorded is not None
+        self.sent = True
         answer = yield Send(prepared.call, until)
         self.told = answer.headers
         found = lane.parse(prepared, answer, where)
@@ -191,9 +203,11 @@ class LiteLLMChatModel(Wire):
         given another attempt's stream.
         """
         progress = progress or Progress()
+        self.sent = self.replayed = False
         lane = self.lane(request)
         prepared = yield from lane._begin(request, where, drop_params)
         self.replayed = prepared.call.recorded is not None
+        self.sent = True
         if not prepared.streams:  # the provider can't stream this request: its answer is the one chunk
             answer = yield Send(prepared.call, until)
             self.told = answer.headers
@@ -215,6 +229,7 @@ class LiteLLMChatModel(Wire):
         yield Close(stream)
         if progress.unstreamed is None:
             whole = decoder.response()
+            lane.note_searches(prepared, {"choices": [{"message": choice.message.model_extra} for choice in whole.choices]})
         else:  # a host that doesn't stream: its whole answer is the one chunk
             whole = lane.parse(prepared, WireAnswer(stream.status, stream.headers, progress.unstreamed), where)
             yield from _in_one(whole, progress)

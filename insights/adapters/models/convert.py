@@ -7,8 +7,9 @@ provider's JSON.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -102,9 +103,16 @@ def usage(prompt: int, completion: int, *, billed: tuple[int, int] | None = None
 
 def openai_usage(data: Any) -> Usage | None:
     """OpenAI's `usage` object, whose fields differ a little from host to host; fields of its own are kept."""
-    names = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
-    if not isinstance(data, Mapping) or not any(isinstance(data.get(name), int | float) for name in names):
-        return None  # nothing that could be counted; 0 would be a figure, and a wrong one
+    if not isinstance(data, Mapping):
+        return None
+    prompt = _first_count(data, "prompt_tokens", "input_tokens")
+    completion = _first_count(data, "completion_tokens", "output_tokens")
+    prompt, completion = (
+        _rest(data, completion) if prompt is None else prompt,
+        _rest(data, prompt) if completion is None else completion,
+    )
+    if prompt is None or completion is None:
+        return None  # not said, or half of it; 0 would be a figure, and a wrong one
     prompt_details = data.get("prompt_tokens_details") or data.get("input_tokens_details") or {}
     completion_details = data.get("completion_tokens_details") or data.get("output_tokens_details") or {}
     cached = prompt_details.get("cached_tokens") or next(
@@ -112,14 +120,12 @@ def openai_usage(data: Any) -> Usage | None:
         data.get("cache_read_input_tokens"),
     )
     reasoning = whole(completion_details.get("reasoning_tokens") or data.get("reasoning_tokens"))
-    prompt = whole(data.get("prompt_tokens") or data.get("input_tokens"))
-    completion = whole(data.get("completion_tokens") or data.get("output_tokens"))
     if reasoning and whole(data.get("total_tokens")) == prompt + completion + reasoning:
         completion += reasoning  # xAI, Perplexity: reported beside the completion tokens, billed like them
     found = usage(
         prompt,
         completion,
-        cached=whole(cached),
+        cached=min(whole(cached), prompt),
         cache_write=whole(prompt_details.get("cache_write_tokens")),
         reasoning=reasoning,
         audio_in=whole(prompt_details.get("audio_tokens")),
@@ -127,14 +133,27 @@ def openai_usage(data: Any) -> Usage | None:
         image_in=whole(prompt_details.get("image_tokens")),
         image_out=whole(completion_details.get("image_tokens")),
     )
-    _keep(found.__pydantic_extra__, data, type(found).model_fields)
+    return kept(found, data)
+
+
+def _first_count(data: Mapping[str, Any], *names: str) -> int | None:
+    """The count under the first of `names` that has one above 0; 0 if it is said to be, None where nothing is said."""
+    said = [value for name in names if isinstance(value := data.get(name), int | float) and 0 <= value < math.inf]
+    return next((count for value in said if (count := whole(value))), 0) if said else None
+
+
+def _rest(data: Mapping[str, Any], half: int | None) -> int | None:
+    """The half of the tokens that isn't said, by the total."""
+    total = _first_count(data, "total_tokens")
+    return total - half if total is not None and half is not None and total >= half else None
+
+
+def kept(found: Usage, data: Mapping[str, Any]) -> Usage:
+    """Usage with the provider's own fields beside ours."""
+    if found.__pydantic_extra__ is not None:
+        known = type(found).model_fields
+        found.__pydantic_extra__.update({n: value for n, value in data.items() if n not in known and value is not None})
     return found
-
-
-def _keep(extra: dict[str, Any] | None, data: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Keeps the provider's own fields beside ours."""
-    if extra is not None:
-        extra.update({name: value for name, value in data.items() if name not in known and value is not None})
 
 
 def _clean(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,16 +78,20 @@ def typed(call: WireCall) -> Iterator[None]:
     except APIError as error:
         error.provider, error.model = error.provider or call.provider, error.model or call.model
         raise
-    except (httpx.TimeoutException, TimeoutError):
-        raise Timeout(
+    except (httpx.TimeoutException, TimeoutError) as error:
+        late = Timeout(
             f"no answer from {host} in the time allowed",
             provider=call.provider,
             model=call.model,
             hint="raise timeout= (seconds)",
-        ) from None
+        )
+        late.unsent = isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout)
+        raise late from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
         text = redact(str(error), call.secret) or type(error).__name__
-        raise APIConnectionError(f"the connection to {host} failed: {text}", provider=call.provider, model=call.model) from None
+        failed = APIConnectionError(f"the connection to {host} failed: {text}", provider=call.provider, model=call.model)
+        failed.unsent = isinstance(error, httpx.ConnectError | httpx.InvalidURL | httpx.UnsupportedProtocol)
+        raise failed from None
 
 
 class OpenResponse:

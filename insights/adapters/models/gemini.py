@@ -105,6 +105,16 @@ class GeminiAdapter(LiteLLMChatModel):
             cached_image=of("cacheTokensDetails", "IMAGE"),
         )
 
+    def searched(self, data: Mapping[str, Any]) -> bool:
+        candidates = data.get("candidates") or ()
+        return any((candidate.get("groundingMetadata") or {}).get("webSearchQueries") for candidate in candidates)
+
     def event_parser(self, prepared: Prepared) -> Any:
         iterator = transport.resolve("llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini:ModelResponseIterator")
-        return iterator(streaming_response=iter(()), sync_stream=True, logging_obj=prepared.log).chunk_parser
+        parse = iterator(streaming_response=iter(()), sync_stream=True, logging_obj=prepared.log).chunk_parser
+
+        def read(event: dict[str, Any]) -> Any:
+            self.note_searches(prepared, event)
+            return parse(event)
+
+        return read

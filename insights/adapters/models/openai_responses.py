@@ -139,12 +139,17 @@ class OpenAIResponses(LiteLLMChatModel):
             said["choices"][0].setdefault("message", {}).update(refusal=refusal, content=None)
         return said
 
+    def searched(self, data: Mapping[str, Any]) -> bool:
+        items = (data.get("response") or data).get("output") or (data.get("item"),)
+        return any(item and item.get("type") == "web_search_call" for item in items)
+
     def event_parser(self, prepared: Prepared) -> Any:
         parse = (
             transport.resolve(_BRIDGE)().get_model_response_iterator(streaming_response=iter(()), sync_stream=True).chunk_parser
         )
 
         def read(event: dict[str, Any]) -> Any:
+            self.note_searches(prepared, event)
             kind = str(event.get("type"))
             if kind == "response.refusal.delta":
                 return {"choices": [{"index": 0, "delta": {"refusal": event.get("delta")}}]}

@@ -6,6 +6,7 @@ about its wire.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
@@ -28,6 +29,9 @@ from insights.core.types import Usage
 
 # Stands in for a key where none is needed or a cassette answers; headers that carry it are not sent.
 NO_KEY: Final = "insights-no-key"
+
+SEARCHED: Final = "searches of the web are billed on top; their price isn't known here"
+_SEARCH_FEES: Final = ("cost_per_web_search", "cost_per_request")
 
 
 class Wire(BaseChatModel):
@@ -90,6 +94,8 @@ class Wire(BaseChatModel):
         self._config: ProviderConfig | None = None
         self.replayed = False
         """Whether the last attempt's answer came from a cassette."""
+        self.sent = False
+        """Whether the last attempt's request was sent, as far as one can tell."""
         self.told: Mapping[str, str] = {}
         """The headers of the last answer."""
 
@@ -252,6 +258,20 @@ class Wire(BaseChatModel):
     def count(self, raw: Mapping[str, Any]) -> Usage | None:
         """That count by OpenAI's convention."""
         return convert.openai_usage(raw)
+
+    def searched(self, data: Mapping[str, Any]) -> bool:
+        """Whether an answer or event shows that the provider searched the web."""
+        said = [choice.get("message") or {} for choice in data.get("choices") or ()]
+        return any(note.get("type") == "url_citation" for message in said for note in message.get("annotations") or ())
+
+    def note_searches(self, prepared: Prepared, data: Mapping[str, Any]) -> None:
+        """Notes that the web was searched, where the catalogue doesn't say what that costs."""
+        prices = () if self.info is None else self.info.prices
+        if SEARCHED in prepared.notes or not prices or any(name.startswith(_SEARCH_FEES) for name in prices):
+            return
+        with contextlib.suppress(AttributeError, TypeError):  # an odd answer is no worse for it
+            if self.searched(data):
+                prepared.notes.append(SEARCHED)
 
     def error_in(self, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The error inside an answer with status 200, or a stream event."""

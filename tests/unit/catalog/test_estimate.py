@@ -44,8 +44,8 @@ def span(bound: Bounds) -> tuple[float, float | None]:
         ({}, 100),
         ({"max_tokens": 7}, 7),
         ({"max_completion_tokens": 8}, 8),
-        ({"max_tokens": 7, "max_completion_tokens": 8}, 7),
-        ({"max_tokens": 9, "max_completion_tokens": 8}, 8),
+        ({"max_tokens": 7, "max_completion_tokens": 8}, 8),
+        ({"max_tokens": 9, "max_completion_tokens": 8}, 9),  # both are sent, and one of them counts
         ({"max_tokens": 5000}, 100),
         ({"max_tokens": 0}, 0),
         ({"max_tokens": 7, "n": 3}, 21),
@@ -118,7 +118,8 @@ def test_tiers_of_length() -> None:
 
 def test_service_tiers() -> None:
     row = info({"cost_flex_input_per_1k": "0.5", "cost_flex_output_per_1k": "5"})
-    assert span(found(row, max_tokens=1, service_tier="flex")) == (HELLO / 2, HELLO / 2 + 5)
+    # Asked for at half the price, and perhaps served as an ordinary request.
+    assert span(found(row, max_tokens=1, service_tier="flex")) == (HELLO / 2, HELLO + 10)
     assert span(found(row, max_tokens=1, service_tier="auto")) == (HELLO, HELLO + 10)
     assert found(row, max_tokens=1, service_tier="priority").high is None
 
@@ -166,3 +167,12 @@ def test_what_it_costs_lies_between(completion: int, cached: int, reasoning: int
     assert bound.low is not None
     assert bound.high is not None
     assert bound.low <= cost.total <= bound.high
+
+
+@pytest.mark.parametrize(
+    ("extra", "most"),
+    [({"max_tokens": 50}, 50), ({"n": 3}, 300), ({"n": 2.0}, 200), ({"generationConfig": {"maxOutputTokens": 9}}, 9)],
+)
+def test_what_is_said_beside_the_parameters_counts(extra: dict[str, Any], most: int) -> None:
+    request = build_request("m", "hello", {}, extra_body=extra)
+    assert bounds(info(), "acme", request).completion_tokens == most

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, Inexact, localcontext
 from typing import Any
 
 import pytest
@@ -183,3 +183,17 @@ def test_a_service_tier_of_a_long_prompt() -> None:
     assert flex.total == Decimal("0.066")  # (6 + 4) x 0.005 + 2 x 0.008
     half = {name: Decimal(value) for name, value in long.items()}
     assert price_of(info(TIERED, (Tier(9_999, half),)), SOME, "flex") is None
+
+
+# ---------------------------------------------------------------- the caller's own decimals
+
+
+def test_the_callers_decimals_change_no_price() -> None:
+    usage = used(1_234_567, 7_654_321, {"cached_tokens": 234_567}, {"reasoning_tokens": 321})
+    wanted = priced(info(ALL), usage)
+    with localcontext() as context:
+        context.prec = 3
+        context.traps[Inexact] = True
+        found = priced(info(ALL), usage)
+    assert found == wanted
+    assert found.total == wanted.total == Decimal("117.8917901")  # 3 + 0.0703701 + 114.81 + 0.00642 + 0.005

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from insights.client import Client
 from insights.core.config import Settings
 from insights.core.errors import (
-    AllModelsFailedError,
     AuthenticationError,
     BadRequestError,
     BudgetExceededError,
@@ -64,7 +63,7 @@ def test_what_does_not_fit_is_not_sent(client: Client) -> None:
     )
     assert error.asked is not None
     assert error.asked > Decimal("0.004")
-    assert "the budget of $0.0105 has $-0.0015 left, and a call of openai/test-model may cost $0.0" in error.message
+    assert "the budget of $0.0105 has nothing left, and a call of openai/test-model may cost $0.0" in error.message
     assert error.trace is not None
     assert [attempt.decision for attempt in error.trace.attempts] == ["skip"]
     yes(client)  # the block is over
@@ -117,7 +116,7 @@ def test_a_candidate_that_does_not_fit_is_passed_over(client: Client) -> None:
         found = ask(client, script, max_tokens=7000, cache=False, fallbacks=[{"model": "openai/test-model", "max_tokens": 500}])
         assert [attempt.decision for attempt in found.trace.attempts] == ["skip", "answer"]
         assert len(script.calls) == 1
-        no(client, AllModelsFailedError, fallbacks=["openai/other-model"])
+        no(client, BudgetExceededError, fallbacks=["openai/other-model"])  # refused for money, all of them
 
 
 # ---------------------------------------------------------------- who is in which block
@@ -253,7 +252,7 @@ def test_a_day(limited: Callable[..., Client]) -> None:
     yes(other)  # without a limit it is written all the same
     assert isinstance(error := no(client), BudgetExceededError)
     assert (error.limit, error.spent, error.per, error.reserved) == (Decimal("0.013"), Decimal("0.012"), "day", Decimal(0))
-    assert "a day has $0.001 left" in error.message
+    assert "a day (budget_per_day, INSIGHTS_BUDGET_PER_DAY) has $0.001 left" in error.message
 
 
 def test_a_block_per_day(client: Client) -> None:

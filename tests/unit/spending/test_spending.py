@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
+import threading
 import warnings
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +23,8 @@ from insights.core.errors import (
     APIConnectionError,
     AuthenticationError,
     BadRequestError,
+    EmptyResponseError,
+    Timeout,
     TruncatedStreamError,
 )
 from insights.spending import spending as module
@@ -104,8 +108,10 @@ def test_hedging(client: Client, provider: Provider, ledger: Ledger, awaiting: b
         )  # fmt: skip
         assert slow.left.wait(10)
         assert found.text in ("slow", "quick")
-        assert lines(ledger) == [("answer", "test-model", "0.006")]
-        assert (money.spent, money.reserved) == (PAID, Decimal(0))
+        # The other one was sent too. What it costs nobody says; all that it can have cost counts.
+        assert sorted(lines(ledger), key=str) == [("answer", "test-model", "0.006"), ("failed", "test-model", None)]
+        assert money.reserved == 0
+        assert money.spent > PAID
 
 
 @both
@@ -290,3 +296,37 @@ def test_a_call_given_up_while_it_settles(ledger: Ledger) -> None:
     effect.function()
     assert (money.reserved, money.spent) == (Decimal(0), Decimal("0.25"))
     assert lines(ledger) == [("answer", "m", "0.25")]
+
+
+# ---------------------------------------------------------------- what was sent, and nobody answered
+
+
+@both
+def test_what_timed_out_may_be_billed(client: Client, provider: Provider, ledger: Ledger, awaiting: bool) -> None:
+    never = threading.Event()
+    provider.will(answer("late"), wait=never)
+    with budget(usd=1) as money, pytest.raises(Timeout):
+        really_ask(
+            client, awaiting, "openai/test-model", max_tokens=500, api_base=provider.url, attempt_timeout=0.2, num_retries=0
+        )
+    never.set()
+    assert lines(ledger) == [("failed", "test-model", None)]
+    assert money.spent > 0
+    assert money.reserved == 0
+
+
+@both
+def test_what_never_left_is_free(client: Client, ledger: Ledger, awaiting: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    with budget(usd=1) as money, pytest.raises(APIConnectionError):
+        really_ask(client, awaiting, "openai/test-model", max_tokens=500, api_base=f"http://127.0.0.1:{port}", num_retries=0)
+    assert lines(ledger) == []
+    assert (money.spent, money.reserved) == (Decimal(0), Decimal(0))
+
+
+def test_a_retry_that_does_not_fit_says_what_failed_before(client: Client, ledger: Ledger) -> None:
+    with budget(usd="0.008"), pytest.raises(EmptyResponseError) as raised:
+        ask(client, Script(ok(answer("")), ok(answer(""))), max_tokens=500, num_retries=2)
+    assert raised.value.trace is not None
+    assert any(note.startswith("not asked again: the budget of $0.008") for note in raised.value.trace.notes)

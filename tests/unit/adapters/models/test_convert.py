@@ -74,15 +74,43 @@ def counted(found: Usage | None) -> dict[str, int]:
             {"prompt_tokens": 5, "completion_tokens": None, "total_tokens": 5, "prompt_tokens_details": None},
             {"prompt": 5},
         ),
-        ({"prompt_tokens": 5.0, "completion_tokens": float("nan")}, {"prompt": 5}),
-        ({"prompt_tokens": -5, "completion_tokens": "7"}, {}),
+        # Half of it said: the other half is the rest of the total.
+        (
+            {"prompt_tokens": 10, "completion_tokens": None, "total_tokens": 510},
+            {"prompt": 10, "completion": 500},
+        ),
+        ({"completion_tokens": 4, "total_tokens": 14}, {"prompt": 10, "completion": 4}),
+        ({"prompt_tokens": 5.0, "completion_tokens": float("nan"), "total_tokens": 7}, {"prompt": 5, "completion": 2}),
+        ({"prompt_tokens": 5, "completion_tokens": 0}, {"prompt": 5}),
+        ({"prompt_tokens": 0, "input_tokens": 5, "output_tokens": 2}, {"prompt": 5, "completion": 2}),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 50}},
+            {"prompt": 10, "completion": 1, "cached": 10},
+        ),
     ],
 )
 def test_openai_usage(raw: dict[str, Any], wanted: dict[str, int]) -> None:
     assert counted(convert.openai_usage(raw)) == wanted
 
 
-@pytest.mark.parametrize("raw", [None, {}, [], "x", 7])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        {},
+        [],
+        "x",
+        7,
+        {"prompt_tokens": 10},
+        {"completion_tokens": 10},
+        {"total_tokens": 10},
+        {"prompt_tokens": 10, "completion_tokens": None},
+        {"prompt_tokens": 10, "completion_tokens": None, "total_tokens": 9},
+        {"prompt_tokens": -5, "completion_tokens": "7"},
+        {"prompt_tokens": 5.0, "completion_tokens": float("nan")},
+        {"prompt_tokens": float("inf"), "completion_tokens": 1},
+    ],
+)
 def test_no_usage(raw: Any) -> None:
     assert convert.openai_usage(raw) is None
 
