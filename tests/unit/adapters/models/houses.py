@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -61,8 +62,11 @@ BILLED = {"cohere": (7, 3)}  # where the sample answers say that it is other tha
 
 
 def price(provider: str, model: str, prompt: int, completion: int) -> Decimal | None:
-    """Tokens times price per thousand, by hand; None where the file has no price."""
-    row = file_of(provider)["models"][model]
+    """Tokens times price per thousand, by hand; None where the file has no price. Of dated prices those of today."""
+    row = dict(file_of(provider)["models"][model])
+    for change in row.get("changes", ()):
+        if str(change["effective_from"]) <= datetime.now(UTC).date().isoformat():
+            row.update(change)
     if "cost_input_per_1k" not in row:
         return None
     prompt, completion = BILLED.get(provider, (prompt, completion))
