@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from insights.cassettes.file import Interaction, read_cassette
 from insights.cassettes.shown import shown
+from insights.core.display import short
 from insights.core.errors import APIError, CassetteError, InsightsError
 
 if TYPE_CHECKING:
@@ -39,16 +40,7 @@ class Shown:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**asdict(self), "cost": None if self.cost is None else usd(self.cost)}
-
-
-def usd(amount: Decimal) -> str:
-    """An amount, written out, without zeros at its end.
-
-    >>> usd(Decimal("0.00021000"))
-    '0.00021'
-    """
-    return f"{amount.normalize():f}"
+        return {**asdict(self), "cost": None if self.cost is None else short(self.cost)}
 
 
 def read_shown(path: Path) -> list[Shown]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from insights.catalog.peers import BASE, Figures, Peer, PeerModel
 from insights.catalog.schema import ModelInfo
+from insights.core.display import short
 
 # What is billed where a model has no price of its own for a bucket: the rule of `pricing.price_of`.
 _OTHERWISE: Final = {
@@ -82,9 +83,7 @@ class Disagreement:
 
 def number(value: Decimal | None) -> str:
     """A figure written out, without zeros at its end; `none` for none."""
-    if value is None:
-        return "none"
-    return f"{value.normalize():f}" if value else "0"
+    return "none" if value is None else short(value)
 
 
 def compare(provider: str, info: ModelInfo, peer: Peer, theirs: PeerModel) -> list[Disagreement]:

@@ -71,7 +71,8 @@ def show(
     from rich.table import Table
     from rich.text import Text
 
-    from insights.cassettes.show import inert, usd
+    from insights.cassettes.show import inert
+    from insights.core.display import short
 
     table = Table(title=inert(str(file)))
     for name in ("#", "model", "prompt", "answer", "tokens", "cost"):
@@ -80,13 +81,13 @@ def show(
     for row in rows:
         answer = row.answer if row.status < 300 else f"{row.status} {row.answer}"
         tokens = "" if row.prompt_tokens is None else f"{row.prompt_tokens} + {row.completion_tokens}"
-        cost = "" if row.cost is None else f"${usd(row.cost)}"
+        cost = "" if row.cost is None else f"${short(row.cost)}"
         # As Text, so that nothing in an answer is taken for markup.
         cells = str(row.number), row.model, inert(row.prompt, longest), inert(answer, longest), tokens, cost
         table.add_row(*map(Text, cells))
     known = [row.cost for row in rows if row.cost is not None]
     count = f"{len(rows)} recording{'s' * (len(rows) != 1)}"
-    table.caption = f"{count}, ${usd(sum(known, Decimal(0)))}" if known else count
+    table.caption = f"{count}, ${short(sum(known, Decimal(0)))}" if known else count
     Console().print(table)
 
 

@@ -6,10 +6,23 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from insights.core.types import ModelResponse
 
 _FENCE: Final = re.compile(r"(`{3,})[^`]*")
 _SPAN: Final = re.compile(r"(`[^`]+`)")
+
+
+def short(amount: Decimal) -> str:
+    """An amount, written out, without zeros at its end, whatever the caller's decimal context.
+
+    >>> from decimal import Decimal
+    >>> short(Decimal("0.00021000"))
+    '0.00021'
+    """
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def inert(text: str) -> str:

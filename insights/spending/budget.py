@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from types import TracebackType
 from typing import Any, Final, Literal
 
+from insights.core.display import short
 from insights.core.errors import BadRequestError, BudgetExceededError, LedgerError
 from insights.spending.entries import Entry, total
 from insights.spending.ledger import Ledger
@@ -302,12 +303,6 @@ def _exceeded(full: _Full, asked: Decimal, what: str, limited: bool) -> BudgetEx
         per=full.per,
         hint=", or ".join(advice),
     )
-
-
-def short(usd: Decimal) -> str:
-    """An amount, written out, without zeros at its end."""
-    text = f"{usd:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _begin_again() -> None:

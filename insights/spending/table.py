@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from insights.core.display import short
 from insights.core.errors import BadRequestError
-from insights.spending.budget import short
 from insights.spending.entries import Entry, total
 from insights.spending.ledger import Ledger
 

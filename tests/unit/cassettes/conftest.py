@@ -10,6 +10,7 @@ import pytest
 from insights.cassettes import modes
 from insights.client import Client
 from insights.core.config import Settings
+from tests.unit.cassettes.plugged import Project, a_project, warm
 
 
 @pytest.fixture(autouse=True)
@@ -25,3 +26,16 @@ def keyless(config_dir: Path) -> Iterator[Client]:
     made = Client(Settings(config_dir=config_dir))
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def warmed() -> None:
+    """litellm is imported, before a pytester looks at what is."""
+    warm()
+
+
+@pytest.fixture
+def project(warmed: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """An empty project."""
+    with a_project(pytester, monkeypatch) as found:
+        yield found

@@ -6,14 +6,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from insights.cli.app import app
-from tests.unit.cassettes.plugged import Project, a_project, warm
+from tests.unit.cassettes.plugged import Project
 from tests.unit.cassettes.tools import raw
 
 PLUGINS = "addopts = -p insights.cassettes.plugin -p pytest_recording.plugin"
@@ -21,17 +20,11 @@ COMMAND = re.compile(r"-> record it: (.*?)(?: {3}\(with .*)?$", re.MULTILINE)
 CALL = "from asking import ask\nfrom insights import use_cassette\n"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _warm() -> None:
-    warm()
-
-
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def project(project: Project) -> Project:
     """An empty project, whose settings name the plugins."""
-    with a_project(pytester, monkeypatch) as found:
-        pytester.makeini(f"[pytest]\n{PLUGINS}\npythonpath = .\n")
-        yield found
+    project.pytester.makeini(f"[pytest]\n{PLUGINS}\npythonpath = .\n")
+    return project
 
 
 def typed(command: str, folder: Path) -> tuple[int, str]:

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.loopback import Exchange, Received, Server
 from tests.processes import loaded, run_python
-from tests.unit.cassettes.plugged import KEY, Project, a_project, warm
+from tests.unit.cassettes.plugged import KEY, Project
 
 ONE = "def test_one(insights_cassette):\n    assert ask() == 'Hello! How can I help you today?'\n"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _warm() -> None:
-    warm()
-
-
-@pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """An empty project."""
-    with a_project(pytester, monkeypatch) as found:
-        yield found
 
 
 def test_recorded_when_asked_to_and_replayed_ever_after(project: Project) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from insights.cassettes.usage import CACHE_KEY, Usage, merged, read_usage
-from tests.unit.cassettes.plugged import Project, a_project, warm
+from tests.unit.cassettes.plugged import Project
 
 FILE = "cassettes/openai/test_one.yaml"
 NOT_WRITTEN = f"{FILE}: not written, because what used it failed while it was recorded"
@@ -23,18 +22,6 @@ def test_one(insights_cassette):
 def test_two(insights_cassette):
     ask("c")
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _warm() -> None:
-    warm()
-
-
-@pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """An empty project."""
-    with a_project(pytester, monkeypatch) as found:
-        yield found
 
 
 # ---------------------------------------------------------------- what a failing test leaves

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.unit.cassettes.plugged import Project, a_project, warm
+from tests.unit.cassettes.plugged import Project
 from tests.unit.cassettes.tools import raw
 
 SHARED = """
@@ -17,18 +15,6 @@ def test_shared(text):
 """
 ONE = "@pytest.mark.vcr\ndef test_one():\n    assert ask({!r})\n"
 FILE = "cassettes/openai/test_one.yaml"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _warm() -> None:
-    warm()
-
-
-@pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """An empty project."""
-    with a_project(pytester, monkeypatch) as found:
-        yield found
 
 
 # ---------------------------------------------------------------- several on purpose

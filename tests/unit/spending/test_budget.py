@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from insights.client import Client
 from insights.core.config import Settings
+from insights.core.display import short
 from insights.core.errors import (
     AuthenticationError,
     BadRequestError,
@@ -25,7 +26,7 @@ from insights.core.errors import (
     ConfigError,
     LedgerError,
 )
-from insights.spending.budget import RUN, Limits, budget, in_force, reserve, short
+from insights.spending.budget import RUN, Limits, budget, in_force, reserve
 from tests.unit.conftest import OPENAI_KEY
 from tests.unit.openai_wire import answer, refusal
 from tests.unit.scripted import Script, ask, ok, refused

@@ -17,6 +17,7 @@ import pytest
 import insights
 from insights.client import Client
 from insights.core.config import Settings
+from insights.core.display import short
 from insights.core.effects import Blocking, Flow
 from insights.core.errors import (
     AllModelsFailedError,
@@ -28,7 +29,7 @@ from insights.core.errors import (
     TruncatedStreamError,
 )
 from insights.spending import spending as module
-from insights.spending.budget import Limits, budget, reserve, short
+from insights.spending.budget import Limits, budget, reserve
 from insights.spending.entries import Entry
 from insights.spending.ledger import Ledger, close_ledgers, open_ledger
 from insights.spending.spending import Spending, given_tags, settled
