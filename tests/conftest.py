@@ -27,6 +27,7 @@ _CREDENTIAL = re.compile(
     | .*_(API_BASE|BASE_URL|API_VERSION)
     | (HTTP|HTTPS|ALL|NO)_PROXY
     | INSIGHTS_(?!RECORDINGS$|STRESS).*
+    | CI | GITHUB_ACTIONS | (FORCE|NO|PY)_COLORS? | TTY_(COMPATIBLE|INTERACTIVE)  # how cassettes are used, and what is printed
     """,
     re.VERBOSE | re.IGNORECASE,
 )

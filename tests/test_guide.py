@@ -84,7 +84,7 @@ class Reader:
         words = shlex.split(command)
         words = words[2:] if words[:2] == ["python", "-m"] else words
         kept = {name: value for name, value in os.environ.items() if not is_sensitive(name)}
-        for name in ("CI", "PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONPATH"):
+        for name in ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "PYTHONPATH"):
             kept.pop(name, None)
         done = subprocess.run(
             [*(["unshare", "-rn"] if alone else []), sys.executable, "-m", *words],

@@ -7,17 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from insights.cassettes import modes
 from insights.client import Client
 from insights.core.config import Settings
 from tests.unit.cassettes.plugged import Project, a_project, warm
-
-
-@pytest.fixture(autouse=True)
-def nobody_says_how_to_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests record, also where they run in CI themselves."""
-    for name in ("CI", modes.VARIABLE):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -85,8 +85,7 @@ def a_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setattr("_pytest.pytester.SysModulesSnapshot", lambda preserve=None: OwnModules(pytester.path))
     monkeypatch.setattr(pytester, "_sys_modules_snapshot", OwnModules(pytester.path))
-    for name in ("CI", "PYTEST_ADDOPTS"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     with Simulator() as simulator:
         yield Project(pytester, simulator)
 
