@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from insights.adapters.models.factory import ModelFactory, Provider
+from insights.adapters.models.factory import ModelFactory
 from insights.adapters.models.http import AsyncPerformer, SyncPerformer
 from insights.caching import ClientCache
 from insights.core.config import Settings
@@ -90,7 +90,7 @@ class Client:
     def explain_route(self, model: str, **options: Any) -> RouteExplanation:
         """Where a model name leads. See `insights.explain_route`."""
         route = self._planner.route(model)
-        known = (*PLACE_OPTIONS, *ModelFactory.adapter_class(Provider(route.provider)).options)
+        known = (*PLACE_OPTIONS, *ModelFactory.adapter_class(route.provider).options)
         for name in options:
             if name not in known:
                 raise BadRequestError(f"explain_route has no {name!r}", hint=f"for this model it takes {', '.join(known)}")

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final
 
+from insights.adapters.models.factory import ROUTER
 from insights.catalog.estimate import bounds
 from insights.catalog.pricing import TIERS, price_of, prices_for
 from insights.client import default_client
@@ -113,23 +114,19 @@ def _found(model: str, named: str | None = None) -> tuple[str, str, ModelInfo | 
 
 
 def _of_provider(model: str, named: Any) -> str:
-    from insights.adapters.models.factory import Provider
-
     planner = default_client()._planner
     if not isinstance(model, str) or not model.strip():  # type: ignore[redundant-expr]
         planner.route(model)  # which says what is wrong
 
     def canonical(name: Any) -> str | None:
-        if name in list(Provider):
+        if ROUTER.knows(name, planner.catalog):
             return str(name)
         try:  # another name of a provider, such as vertex_ai
             return planner.route(f"{name}/-").provider if isinstance(name, str) and name and "/" not in name else None
         except UnknownModelError:
             return None
 
-    provider = canonical(named)
-    if provider is None:
-        raise BadRequestError(f"there is no provider {named!r}", hint=f"providers are {', '.join(Provider)}")
+    provider = canonical(named) or planner.known_provider(named)  # which says who there is
     head, slash, _ = model.strip().partition("/")
     return model if slash and canonical(head) == provider else f"{provider}/{model.strip()}"
 
@@ -176,7 +173,6 @@ def completion_cost(
 
 
 def _cost_of(answer: Any, model: str | None, named: str | None, tier: str | None) -> float:
-    from insights.adapters.models.factory import Provider
     from insights.core.types import Cost, ModelResponse
     from insights.streaming import AsyncStream, Stream
 
@@ -200,8 +196,9 @@ def _cost_of(answer: Any, model: str | None, named: str | None, tier: str | None
     name = model or data.get("model")
     if not isinstance(name, str) or not name:
         raise BadRequestError("the answer doesn't say its model", hint="completion_cost(response, model='gpt-5-mini')")
-    if named is None and model is None and data.get("provider") in list(Provider):  # OpenRouter writes other names there
-        named = data["provider"]
+    said_by = data.get("provider")
+    if named is None and model is None and ROUTER.knows(said_by, default_client()._planner.catalog):
+        named = said_by  # OpenRouter writes other names there
     provider, upstream, info = _found(name, named)
     said = data.get("service_tier")
     price = _priced(info, _usage_of(data), _tier(tier) or (said if isinstance(said, str) else None), _day_of(data))
@@ -417,10 +414,8 @@ def all_models() -> list[str]:
 
     litellm's list has plain names beside them; here each model stands in it once, by the name that is never ambiguous.
     """
-    from insights.adapters.models.factory import Provider
-
     catalog = default_client()._planner.catalog
-    return sorted(f"{provider}/{name}" for provider in Provider for name in catalog.provider(provider).models)
+    return sorted(f"{provider}/{name}" for provider in ROUTER.names(catalog) for name in catalog.provider(provider).models)
 
 
 # ---------------------------------------------------------------- what was spent

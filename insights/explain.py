@@ -44,12 +44,14 @@ class RouteExplanation:
         price = ", ".join(
             f"{name.removeprefix('cost_').removesuffix('_per_1k')} {value}" for name, value in self.prices.items()
         )
+        key = f"set, from {self.key_from}" if self.key_set else "not set" if self.problem else "none needed"
+        checked = f" (checked {self.price_date})" if self.price_date else ""
         rows = {
             "model": f"{self.provider}/{self.model}",
             "rule": self.rule,
             "url": self.url,
-            "key": f"{self.key_variable} ({f'set, from {self.key_from}' if self.key_set else 'not set'})",
-            "price": f"{price} USD per 1k tokens (checked {self.price_date})" if price else "unknown",
+            "key": f"{self.key_variable} ({key})",
+            "price": f"{price} USD per 1k tokens{checked}" if price else "unknown",
             "context": f"{self.context_window:,} tokens" if self.context_window else "unknown",
             "problem": self.problem,
         }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from insights.adapters.models.factory import ROUTER, ModelFactory, Provider
+from insights.adapters.models.factory import ROUTER, ModelFactory, provider_names
 from insights.adapters.models.routes import canonical_name
 from insights.cache.answers import AnswerCache, open_cache
 from insights.cache.control import control
@@ -73,7 +73,7 @@ class Planner:
             raise BadRequestError(f"api_base must be a URL, got {type(place['api_base']).__name__}")
         extra = {name: params.pop(name, None) for name in ("extra_body", "extra_headers")}
         route = self.route(model)
-        adapter = ModelFactory.adapter_class(Provider(route.provider))
+        adapter = ModelFactory.adapter_class(route.provider)
         where = {name: params.pop(name) for name in adapter.options if name in params}
         request = build_request(model, messages, params, stream=stream, **extra)
         first = Candidate(request.model, lambda: self.adapter(route.model_id, route.provider, place | where), request)
@@ -213,8 +213,9 @@ class Planner:
         Raises:
             BadRequestError: there is none.
         """
-        if name not in list(Provider):
-            raise BadRequestError(f"there is no provider {name!r}", hint=f"providers are {', '.join(Provider)}")
+        if not ROUTER.knows(name, self.catalog):
+            names = ", ".join(provider_names(self.catalog))
+            raise BadRequestError(f"there is no provider {name!r}", hint=f"providers are {names}")
         return str(name)
 
     def _fallback(
@@ -231,7 +232,7 @@ class Planner:
         were given, and to another provider all that went beside the parameters.
         """
         provider = ROUTER.find(name, self.catalog).provider  # a name nobody knows is told before anything is asked
-        adapter = ModelFactory.adapter_class(Provider(provider))
+        adapter = ModelFactory.adapter_class(provider)
         places = (*PLACE_OPTIONS, *adapter.options)
         own = {key: value for key, value in change.items() if key in places}
         same = provider == first
@@ -246,7 +247,7 @@ class Planner:
             if key in PLAN_OPTIONS:
                 raise BadRequestError(f"{key} is for the whole call, not for one fallback", hint=f"pass {key}= to the call")
         check_names(more.keys() - {"messages"}, adapter.native_params, provider, (*PLACE_OPTIONS, *adapter.options))
-        native = ModelFactory.adapter_class(Provider(first)).native_params
+        native = ModelFactory.adapter_class(first).native_params
         foreign = set(native) - set(adapter.native_params) - OPENAI_PARAMS
         changed = replace(request, model=name, params={n: v for n, v in request.params.items() if n not in foreign}, **extra)
         if more or any(key in change for key in extra):
@@ -268,9 +269,7 @@ class Planner:
     def adapter(self, model_id: str, provider: str, options: Mapping[str, Any]) -> Any:
         """The model object of a provider's model."""
         taken = {name: value for name, value in options.items() if name in PLACE_OPTIONS and value is not None}
-        model = ModelFactory._create_adapter(
-            model_id, Provider(provider), settings=self.settings, catalog=self.catalog, **taken
-        )
+        model = ModelFactory._create_adapter(model_id, provider, settings=self.settings, catalog=self.catalog, **taken)
         model.given = {name: value for name, value in options.items() if name in model.options and value is not None}
         return model
 

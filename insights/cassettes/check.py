@@ -15,7 +15,7 @@ from insights.cassettes.prices import deprecated_since, prices_today
 from insights.cassettes.scrub import Scrubber, secrets_of_environment
 from insights.cassettes.shown import shown
 from insights.cassettes.usage import Usage, read_usage
-from insights.catalog.loader import yaml_loader
+from insights.catalog.nodes import yaml_loader
 from insights.core.errors import CassetteError
 
 OLD: Final = 180  # days; providers change models and answers, and half a year is long there

@@ -23,7 +23,7 @@ from insights._version import __version__
 from insights.cassettes.readable import indented
 from insights.cassettes.scrub import Scrubber, is_text, public_body, public_name, public_url
 from insights.cassettes.writing import write_text
-from insights.catalog.loader import yaml_loader
+from insights.catalog.nodes import yaml_loader
 from insights.core.effects import Recorded
 from insights.core.errors import CassetteError
 

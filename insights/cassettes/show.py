@@ -114,7 +114,7 @@ def _answer(item: Interaction) -> ModelResponse:
 
 
 def _model(item: Interaction) -> LiteLLMChatModel:
-    from insights.adapters.models.factory import ModelFactory, Provider
+    from insights.adapters.models.factory import ModelFactory
     from insights.catalog.loader import Catalog
     from insights.core.config import settings
     from insights.core.request import build_request
@@ -124,7 +124,7 @@ def _model(item: Interaction) -> LiteLLMChatModel:
         name = f"responses/{name}"
     parts = urlsplit(item.uri)
     catalog = Catalog(settings)
-    provider = Provider(item.provider)
+    provider = item.provider
     base = None if catalog.provider(provider).api_base else f"{parts.scheme}://{parts.netloc}"
     model: LiteLLMChatModel = ModelFactory._create_adapter(name, provider, settings=settings, catalog=catalog, api_base=base)
     return model.lane(build_request(name, "-", {}))

@@ -1,180 +1,28 @@
-"""Reads `configs/providers/*.yaml`: strictly, lazily, one provider's file at a time.
-
-PyYAML's own constructors are not used: they read `1e-6` as a string, `1:30` as 90, `NO` as False, keep the last of two
-equal keys in silence, and turn prices into floats. Here each file is composed into nodes, every scalar stays the text it
-was, and every complaint names file and line.
-"""
+"""Reads `configs/providers/*.yaml`: strictly, lazily, one provider's file at a time."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from insights.catalog import schema
-from insights.catalog.schema import Change, ModelInfo, ProviderConfig, Reader, Tier
+from insights.catalog import others, schema
+from insights.catalog.nodes import Node, read_keys, read_yaml
+from insights.catalog.schema import Change, ModelInfo, ProviderConfig, Tier
 from insights.core.config import Settings
 from insights.core.errors import ConfigError
 
 _PACKAGED: Final = Path(__file__).resolve().parent.parent / "_configs" / "providers"
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent.parent / "configs" / "providers"
 
-MAX_BYTES: Final = 2_000_000  # the largest shipped file is some 50 kB
-# What PyYAML takes values without a tag for; `!!python/...` has the same prefix as these.
-_PLAIN_TAGS: Final = frozenset("str int float bool null timestamp value merge seq map".split())
-MAX_DEPTH: Final = 100  # levels; provider files and cassettes have 7
-
 
 def shipped_directory() -> Path:
     """Where the provider files that come with insights lie: inside the wheel, or in a checkout beside the package."""
     return _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
-
-
-@lru_cache(maxsize=1)
-def yaml_loader() -> Any:
-    """PyYAML's safe loader, for files nested no deeper than `MAX_DEPTH`: the one in C would run out of stack and crash."""
-    import yaml
-
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    class ShallowLoader(base):  # type: ignore[misc]  # whichever there is
-        depth = 0
-
-        def descend_resolver(self, parent: Any, index: Any) -> None:
-            self.depth += 1
-            if self.depth > MAX_DEPTH:
-                raise yaml.YAMLError(f"nested deeper than {MAX_DEPTH} levels")
-            super().descend_resolver(parent, index)
-
-        def ascend_resolver(self) -> None:
-            self.depth -= 1
-            super().ascend_resolver()
-
-    return ShallowLoader
-
-
-class Node:
-    """A piece of a YAML file that knows where it stands."""
-
-    __slots__ = ("file", "line", "value")
-
-    def __init__(self, value: Any, file: str, line: int) -> None:
-        self.value: str | list[Node] | dict[str, Node] | None = value
-        self.file = file
-        self.line = line
-
-    def error(self, message: str, hint: str | None = None) -> ConfigError:
-        """A complaint about this place."""
-        return ConfigError(message, file=self.file, line=self.line, hint=hint)
-
-    def mapping(self, what: str) -> dict[str, Node]:
-        """The keys below this node, which must have some."""
-        if not isinstance(self.value, dict):
-            raise self.error(f"{what} must be a mapping of names to values")
-        return self.value
-
-    def plain(self) -> Any:
-        """Strings, lists and dicts without their places."""
-        if isinstance(self.value, dict):
-            return {name: node.plain() for name, node in self.value.items()}
-        if isinstance(self.value, list):
-            return [node.plain() for node in self.value]
-        return self.value
-
-
-def read_yaml(path: Path) -> Node:
-    """A YAML file as nodes.
-
-    Raises:
-        ConfigError: unreadable, not YAML, a duplicate key, an alias or a tag; with file and line.
-    """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"larger than {MAX_BYTES} bytes", file=str(path))
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"can't be read: {error}", file=str(path)) from None
-    import yaml
-
-    try:
-        root = yaml.compose(source, Loader=yaml_loader())
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise ConfigError(
-            f"not YAML: {error.problem}",
-            file=str(path),
-            line=line,
-            hint="check indentation (spaces, no tabs) and quotes",
-        ) from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"not YAML: {error}", file=str(path)) from None
-    if root is None:
-        return Node({}, str(path), 1)
-    return _convert(root, str(path), set())
-
-
-def read_yaml_once(path: Path) -> Node:
-    """`read_yaml`, and again only when the file has changed: for the small files that every call looks into."""
-    about = path.stat()
-    return _remembered(path, about.st_mtime_ns, about.st_size)
-
-
-@lru_cache(maxsize=16)
-def _remembered(path: Path, modified: int, size: int) -> Node:
-    return read_yaml(path)
-
-
-def _convert(node: Any, file: str, seen: set[int]) -> Node:
-    line = node.start_mark.line + 1
-    if id(node) in seen:
-        raise ConfigError("YAML anchors and aliases are not used here", file=file, line=line, hint="write the value out")
-    seen.add(id(node))
-    if node.tag.removeprefix("tag:yaml.org,2002:") not in _PLAIN_TAGS:
-        raise ConfigError(f"YAML tags are not used here: {node.tag}", file=file, line=line, hint="remove the tag")
-    if node.id == "sequence":
-        return Node([_convert(item, file, seen) for item in node.value], file, line)
-    if node.id == "scalar":
-        empty = node.value in ("", "~", "null") and node.tag.endswith(":null")
-        return Node(None if empty else node.value, file, line)
-    table: dict[str, Node] = {}
-    for key, value in node.value:
-        if key.id != "scalar":
-            raise ConfigError("a key must be a plain text", file=file, line=key.start_mark.line + 1)
-        if key.value in table:
-            raise ConfigError(
-                f"{key.value!r} is here twice (first on line {table[key.value].line})",
-                file=file,
-                line=key.start_mark.line + 1,
-                hint="keep one of the two",
-            )
-        table[key.value] = _convert(value, file, seen)
-    return Node(table, file, line)
-
-
-def read_keys(
-    table: Mapping[str, Node], readers: Mapping[str, Reader], what: str, skip: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """Values of a table by their readers; an unknown key or a wrong value is an error with its place."""
-    values: dict[str, Any] = {}
-    for name, node in table.items():
-        if name in skip:
-            continue
-        reader = readers.get(name)
-        if reader is None:
-            near = difflib.get_close_matches(name, [*readers, *skip], n=1, cutoff=0.5)
-            raise node.error(
-                f"{what} has no key {name!r}",
-                f"did you mean {near[0]!r}?" if near else "keys are: " + ", ".join([*readers, *skip]),
-            )
-        try:
-            values[name] = reader(node.plain())
-        except ValueError as error:
-            raise node.error(f"{name}: {error}") from None
-    return values
 
 
 def _model(name: str, node: Node, inherited: Mapping[str, Any]) -> ModelInfo:
@@ -231,17 +79,40 @@ def _changes(
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What one provider file says, and on which lines."""
+
+    values: Mapping[str, Any]
+    models: Mapping[str, ModelInfo]
+    lines: Mapping[str, int]
+
+
 @lru_cache(maxsize=128)
-def _read_provider(path: Path, modified: int, name: str) -> tuple[dict[str, Any], dict[str, ModelInfo]]:
+def _read_provider(path: Path, modified: int, name: str, shipped: Path) -> _File:
     root = read_yaml(path)
     tables = root.mapping("a provider file")
     if list(tables) != [name]:
         raise root.error(f"the file must have one top-level key, {name!r}", f"it has: {', '.join(tables) or 'none'}")
     table = tables[name].mapping(f"provider {name!r}")
     values = read_keys(table, schema.PROVIDER_KEYS, "a provider", skip=("models",))
+    if name not in others.shipped_names(shipped):
+        others.check_own(name, table, shipped)
+    elif "prefixes" in values:
+        raise table["prefixes"].error(f"the prefixes of {name} are fixed", "for a name of your own: aliases.yaml")
     inherited: dict[str, Any] = {key: values.pop(key) for key in ("source", "checked") if key in values}
     rows = table["models"].mapping("models") if "models" in table and table["models"].value is not None else {}
-    return values, {model: _model(model, row, inherited) for model, row in rows.items()}
+    lines = {key: node.line for key, node in table.items()}
+    return _File(values, {model: _model(model, row, inherited) for model, row in rows.items()}, lines)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPrefix:
+    """A prefix in the file of a provider that isn't shipped, and where it stands."""
+
+    provider: str
+    file: str
+    line: int
 
 
 class Catalog:
@@ -268,7 +139,49 @@ class Catalog:
 
     def files(self, name: str) -> list[Path]:
         """The files called `name`.yaml that exist, in order of precedence; later ones win."""
-        return [path for directory in self.directories if (path := directory / f"{name}.yaml").is_file()]
+        directories = self.directories
+        found = [path for directory in directories if (path := directory / f"{name}.yaml").is_file()]
+        if not found or found[0].parent != directories[0]:  # not shipped: maybe a package's
+            package = others.installed().get(name)
+            if package is not None:
+                if not package.file.is_file():
+                    raise package.broken(f"it has no file {package.file}")
+                found.insert(0, package.file)
+        return found
+
+    def others(self) -> list[str]:
+        """The names of providers beside the shipped ones: those of the user's own files, and of installed packages."""
+        shipped, *own = self.directories
+        names = others.shipped_names(shipped)
+        found = {name for name in others.installed() if name not in names and others.NAME.fullmatch(name)}
+        for directory in own:
+            found |= others.own_files(directory, names).keys()
+        return sorted(found)
+
+    def other_prefixes(self) -> dict[str, OwnPrefix]:
+        """How models of those providers' are called.
+
+        Raises:
+            ConfigError: two have the same, or a mistake in one of the files.
+        """
+        found: dict[str, OwnPrefix] = {}
+        for name in self.others():
+            for path in self.files(name):
+                read = self._read(path, name)
+                for prefix in read.values.get("prefixes", ()):
+                    place = OwnPrefix(name, str(path), read.lines["prefixes"])
+                    other = found.setdefault(prefix, place)
+                    if other.provider != name:
+                        raise ConfigError(
+                            f"the prefix {prefix!r} is also that of {other.provider}, in {other.file}:{other.line}",
+                            file=place.file,
+                            line=place.line,
+                            hint="a prefix leads to one provider: take it out of one of the two",
+                        )
+        return found
+
+    def _read(self, path: Path, name: str) -> _File:
+        return _read_provider(path, path.stat().st_mtime_ns, name, shipped_directory())
 
     def provider(self, name: str) -> ProviderConfig:
         """One provider's configuration.
@@ -280,14 +193,15 @@ class Catalog:
         models: dict[str, ModelInfo] = {}
         shipped = shipped_directory()
         for path in self.files(name):
-            more, rows = _read_provider(path, path.stat().st_mtime_ns, name)
-            values.update(more, own_base="api_base" in more and path.parent != shipped)
-            models.update(rows)
+            read = self._read(path, name)
+            own = "api_base" in read.values and path.parent != shipped
+            values.update(read.values, own_base=own or values.get("own_base", False))
+            models.update(read.models)
         if not values:
             raise ConfigError(
                 f"no configuration for provider {name!r}", file=str(self.directories[-1]), hint=f"add {name}.yaml there"
             )
-        for key in ("api_base", "env_key"):
-            if key not in values:
-                raise ConfigError(f"provider {name!r} needs {key!r}", file=str(self.files(name)[-1]))
+        if "api_base" not in values:
+            raise ConfigError(f"provider {name!r} needs 'api_base'", file=str(self.files(name)[-1]))
+        values.setdefault("env_key", others.variable_for(name))
         return ProviderConfig(name=name, models=models, **values)

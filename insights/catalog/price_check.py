@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from insights.catalog import schema
 from insights.catalog.disagreements import Disagreement, billed, compare, number
-from insights.catalog.loader import Catalog, Node, read_keys, read_yaml
+from insights.catalog.loader import Catalog
+from insights.catalog.nodes import Node, read_keys, read_yaml
 from insights.catalog.peers import NAMES, Peer
 from insights.catalog.schema import ModelInfo
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from insights.catalog.disagreements import Disagreement, compare, number
-from insights.catalog.loader import Catalog, yaml_loader
+from insights.catalog.loader import Catalog
+from insights.catalog.nodes import yaml_loader
 from insights.catalog.peers import BASE, Peer, PeerModel
 from insights.catalog.price_check import Reviewed
 from insights.catalog.schema import PRICES, ModelInfo

@@ -12,6 +12,8 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from insights.core.urls import fit_url
+
 MODES: Final = ("chat", "responses", "responses_for_tools")
 CAPABILITIES: Final = (
     "streaming",
@@ -113,6 +115,7 @@ class ProviderConfig:
     env_key_aliases: tuple[str, ...] = ()
     key_required: bool = True
     hosts: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
     timeout: float = 600.0
     models: Mapping[str, ModelInfo] = field(default_factory=dict)
     own_base: bool = False  # api_base comes from the user's own configuration, not from the shipped file
@@ -171,6 +174,12 @@ def price(value: Any) -> Decimal:
     return number
 
 
+def base_url(value: Any) -> str:
+    """A URL that prompts and keys may go to; empty where each user has one of their own."""
+    found = maybe_text(value)
+    return fit_url(found) if found else found
+
+
 def seconds(value: Any) -> float:
     """A number of seconds above 0."""
     try:
@@ -180,6 +189,17 @@ def seconds(value: Any) -> float:
     if not 0 < number < float("inf"):
         raise ValueError(f"expected a number of seconds above 0, got {value!r}")
     return number
+
+
+def prefixes(value: Any) -> tuple[str, ...]:
+    """How the names of a provider's models begin: two characters at least, small letters, no slash."""
+    found = texts(value)
+    for prefix in found:
+        if len(prefix) < 2 or prefix != prefix.strip().lower() or "/" in prefix or any(c.isspace() for c in prefix):
+            raise ValueError(f"a prefix is two characters or more, in small letters and without a slash, got {prefix!r}")
+    if len(set(found)) < len(found):
+        raise ValueError("a prefix is here twice")
+    return found
 
 
 def flag(value: Any) -> bool:
@@ -236,11 +256,12 @@ MODEL_KEYS: Final[dict[str, Reader]] = {
     **dict.fromkeys(PRICES, price),
 }
 PROVIDER_KEYS: Final[dict[str, Reader]] = {
-    "api_base": maybe_text,
+    "api_base": base_url,
     "env_key": text,
     "env_key_aliases": texts,
     "key_required": flag,
     "hosts": texts,
+    "prefixes": prefixes,
     "timeout": seconds,
     "source": text,
     "checked": day,

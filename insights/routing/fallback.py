@@ -21,7 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from insights.catalog.loader import Catalog, Node, read_yaml_once
+from insights.catalog.loader import Catalog
+from insights.catalog.nodes import Node, read_yaml_once
 from insights.core import errors
 from insights.core.errors import APIError, BadRequestError, InsightsError
 

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from insights.adapters.models.factory import ROUTER, Provider
-from insights.catalog.loader import Catalog, read_yaml, shipped_directory
+from insights.catalog.loader import Catalog, shipped_directory
+from insights.catalog.nodes import read_yaml
 from insights.catalog.schema import PRICES, ModelInfo
 from insights.core.config import Settings
 from insights.core.errors import ConfigError

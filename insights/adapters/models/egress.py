@@ -6,7 +6,6 @@ of a provider file the user wrote. To any other host goes only a key that the ca
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from insights.catalog.schema import ProviderConfig
 from insights.core.config import Settings
 from insights.core.errors import BadRequestError, MissingKeyError
 from insights.core.redact import SecretStr, secret
+from insights.core.urls import UnfitURL, fit_url, is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,50 +36,16 @@ class Endpoint:
         return urlsplit(self.base).hostname or ""
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def check_url(url: str, provider: str) -> str:
     """`url` without a slash at its end, if a request may go there.
 
     Raises:
-        BadRequestError: not http(s), http to another machine, credentials in the URL, or a link-local address.
+        BadRequestError: it may not; see `insights.core.urls`.
     """
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise BadRequestError(f"api_base is no URL: {error}", provider=provider) from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise BadRequestError(
-            f"api_base must be a full URL, got {url if not parts.username else '(hidden)'!r}",
-            provider=provider,
-            hint="e.g. https://example.com/v1",
-        )
-    if parts.username or parts.password:
-        raise BadRequestError("api_base carries a user name or password", provider=provider, hint="pass api_key=")
-    if parts.query or parts.fragment:
-        raise BadRequestError("api_base has a query", provider=provider, hint="give the URL up to its path")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise BadRequestError(
-            f"api_base is plain http to {host}: the prompt would be readable on the way",
-            provider=provider,
-            hint="use https",
-        )
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        address = None
-    if address is not None and address.is_link_local:
-        raise BadRequestError(f"api_base is a link-local address, {host}", provider=provider, hint="use the provider's address")
-    return url.rstrip("/")
+        return fit_url(url)
+    except UnfitURL as error:
+        raise BadRequestError(f"api_base {error}", provider=provider, hint=error.hint) from None
 
 
 def owns(config: ProviderConfig, host: str) -> bool:

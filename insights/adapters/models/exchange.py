@@ -24,6 +24,7 @@ from insights.core.errors import (
     Timeout,
 )
 from insights.core.redact import redact
+from insights.core.urls import is_loopback
 
 NO_DEADLINE: Final = 600.0  # seconds for a single read or write where the caller set no deadline
 MAX_ANSWER: Final = 256 * 1024 * 1024  # bytes; no chat answer comes near, an endless one must not eat the memory
@@ -89,9 +90,46 @@ def typed(call: WireCall) -> Iterator[None]:
         raise late from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
         text = redact(str(error), call.secret) or type(error).__name__
-        failed = APIConnectionError(f"the connection to {host} failed: {text}", provider=call.provider, model=call.model)
+        refused = is_loopback(host or "") and _refused(error)
+        failed = APIConnectionError(
+            f"nothing listens at {_address(call.url)}: the connection was refused"
+            if refused
+            else f"the connection to {host} failed: {text}",
+            provider=call.provider,
+            model=call.model,
+            hint=_how_to_serve(call.url) if refused else None,
+        )
         failed.unsent = isinstance(error, httpx.ConnectError | httpx.InvalidURL | httpx.UnsupportedProtocol)
         raise failed from None
+
+
+# Servers of one's own by the port they listen on unless told otherwise, and what starts them: their own documentation.
+_SERVERS: Final = {
+    11434: ("Ollama", "ollama serve"),
+    8000: ("vLLM", "vllm serve MODEL"),
+    8080: ("llama.cpp", "llama-server -m MODEL.gguf"),
+    1234: ("LM Studio", "lms server start"),
+}
+
+
+def _refused(error: BaseException | None) -> bool:
+    """Whether a connection was refused, which httpx says in the causes of its error only."""
+    if error is None or isinstance(error, ConnectionRefusedError):
+        return error is not None
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return any(map(_refused, inner)) or _refused(error.__cause__ or error.__context__)
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _how_to_serve(url: str) -> str:
+    name, command = _SERVERS.get(urlsplit(url).port or 0, ("", ""))
+    if not name:
+        return "start the server, or correct api_base"
+    return f"start {name} ({command}), or correct api_base"
 
 
 class OpenResponse:

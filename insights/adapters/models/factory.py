@@ -1,4 +1,7 @@
-"""From a model name to its provider and adapter: a static table, no I/O."""
+"""From a model name to its provider and adapter: a static table, no I/O.
+
+Beside the table there may be providers of the user's own files and of installed packages; see `insights.catalog.others`.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from insights.adapters.models.routes import Router
 
 if TYPE_CHECKING:
     from insights.adapters.models.base import LiteLLMChatModel
+    from insights.catalog.loader import Catalog
 
 
 class Provider(StrEnum):
-    """Every provider. The value names its module here, its file in `configs/providers/` and `provider/` in model names."""
+    """Every shipped provider. The value names its module, its file in `configs/providers/` and `provider/` in model names."""
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
@@ -82,11 +86,21 @@ PROVIDER_PREFIXES: Final[dict[str, Provider]] = {
 }
 
 ROUTER: Final = Router(tuple(Provider), PROVIDER_PREFIXES)
+_SHIPPED: Final = frozenset(provider.value for provider in Provider)
 
 
-def class_name(provider: Provider) -> str:
-    """The adapter's class, by convention: `together` -> `TogetherAdapter`."""
-    return f"{provider.value.capitalize()}Adapter"
+def class_name(provider: str) -> str:
+    """The adapter's class, by convention: `together` -> `TogetherAdapter`.
+
+    >>> class_name("together")
+    'TogetherAdapter'
+    """
+    return f"{provider.capitalize()}Adapter"
+
+
+def provider_names(catalog: Catalog) -> list[str]:
+    """The names of all providers: the shipped ones, then those of the user's own files and of installed packages."""
+    return ROUTER.names(catalog)
 
 
 class ModelFactory:
@@ -109,15 +123,25 @@ class ModelFactory:
         from insights.catalog.loader import Catalog
 
         found = ROUTER.route(model, Catalog(options.get("settings")))
-        return cls._create_adapter(found.model_id, Provider(found.provider), **options)
+        return cls._create_adapter(found.model_id, found.provider, **options)
 
     @classmethod
-    def _create_adapter(cls, model_id: str, provider: Provider, **options: Any) -> LiteLLMChatModel:
+    def _create_adapter(cls, model_id: str, provider: str, **options: Any) -> LiteLLMChatModel:
         return cls.adapter_class(provider)(model_id=model_id, **options)
 
     @classmethod
-    def adapter_class(cls, provider: Provider) -> type[LiteLLMChatModel]:
-        """A provider's adapter, found by naming convention, so that a new provider needs no branch here."""
-        module = import_module(f"insights.adapters.models.{provider.value}")
+    def adapter_class(cls, provider: str) -> type[LiteLLMChatModel]:
+        """A provider's adapter, found by naming convention, so that a new provider needs no branch here.
+
+        Of one that isn't shipped it is what its package names, or else the adapter for hosts with OpenAI's API.
+
+        Raises:
+            ConfigError: a package's adapter that can't be used.
+        """
+        if provider not in _SHIPPED:
+            from insights.adapters.models.compatible import other_adapter
+
+            return other_adapter(provider)
+        module = import_module(f"insights.adapters.models.{provider}")
         found: type[LiteLLMChatModel] = getattr(module, class_name(provider))
         return found

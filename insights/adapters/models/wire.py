@@ -19,6 +19,7 @@ from insights.adapters.models.egress import Endpoint, owns
 from insights.adapters.models.frames import Frames, SSEFrames
 from insights.adapters.models.interface import BaseChatModel
 from insights.catalog.loader import Catalog
+from insights.catalog.others import variable_for
 from insights.catalog.schema import ModelInfo, ProviderConfig
 from insights.core.config import Settings
 from insights.core.effects import FlowGenerator, WireAnswer, WireCall
@@ -44,6 +45,8 @@ class Wire(BaseChatModel):
         settings: keys, directories and defaults.
     """
 
+    provider_name: ClassVar[str] = ""
+    """The provider's name in insights; empty: that of the module."""
     litellm_provider: ClassVar[str]
     """litellm's name of the provider."""
     path: ClassVar[str] = "/chat/completions"
@@ -110,7 +113,7 @@ class Wire(BaseChatModel):
     @property
     def provider(self) -> str:
         """The provider's name in insights."""
-        return self.__module__.rpartition(".")[2]
+        return self.provider_name or self.__module__.rpartition(".")[2]
 
     @property
     def settings(self) -> Settings:
@@ -169,7 +172,7 @@ class Wire(BaseChatModel):
 
     def default_base(self) -> str:
         """The base URL when the call names none."""
-        return self._settings.variable(f"{self.provider.upper()}_API_BASE") or self.config.api_base
+        return self._settings.variable(variable_for(self.provider, "API_BASE")) or self.config.api_base
 
     def url(self, base: str, stream: bool) -> str:
         """The full URL of a call."""

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from insights.catalog import loader
-from insights.catalog.loader import Catalog, read_yaml, shipped_directory
+from insights.catalog import nodes
+from insights.catalog.loader import Catalog, shipped_directory
+from insights.catalog.nodes import read_yaml
 from insights.core.config import Settings
 from insights.core.errors import ConfigError
 
@@ -117,7 +118,7 @@ def test_a_key_that_merges_is_refused(write: Write) -> None:
 
 def test_a_file_too_large_or_too_deep_or_not_text(write: Write, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="larger than"):
-        write("#" * (loader.MAX_BYTES + 1)).provider("openai")
+        write("#" * (nodes.MAX_BYTES + 1)).provider("openai")
     with pytest.raises(ConfigError, match="not YAML"):
         write("[" * 50_000).provider("openai")
     (tmp_path / "latin.yaml").write_bytes(b"# \xff\n")
@@ -277,8 +278,7 @@ def test_a_provider_nobody_has(write: Write) -> None:
         write("").provider("nobody")
 
 
-@pytest.mark.parametrize("missing", ["api_base", "env_key"])
-def test_what_a_provider_needs(write: Write, missing: str) -> None:
-    text = "".join(line for line in HEAD.replace("openai", "house").splitlines(keepends=True) if missing not in line)
-    with pytest.raises(ConfigError, match=f"needs '{missing}'"):
+def test_what_a_provider_needs(write: Write) -> None:
+    text = "".join(line for line in HEAD.replace("openai", "house").splitlines(keepends=True) if "api_base" not in line)
+    with pytest.raises(ConfigError, match="needs 'api_base'"):
         write(text, name="house").provider("house")

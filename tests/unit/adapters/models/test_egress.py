@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from insights.adapters.models.egress import Endpoint, check_url, endpoint, is_loopback
+from insights.adapters.models.egress import Endpoint, check_url, endpoint
 from insights.catalog.loader import Catalog
 from insights.catalog.schema import ProviderConfig
 from insights.core.config import Settings
 from insights.core.errors import BadRequestError, MissingKeyError
+from insights.core.urls import is_loopback
 
 ACME = ProviderConfig(
     name="acme",
