@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo cassettes test test-range stress lint format bench build clean
+.PHONY: help install demo cassettes test test-range stress lint format bench docs build clean
 
 help: ## Say what there is to run
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,11 @@ stress: $(STAMP) ## The cache under kill -9, many processes and Hypothesis in fu
 
 bench: $(STAMP) ## Measure import and call times against litellm
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+docs: $(STAMP) ## The documentation, in build/docs; every warning is an error
+	@$(BIN)/python docs/providers_table.py
+	@$(BIN)/python -m sphinx -b html -E -W -n --keep-going -q docs build/docs
+	@echo "build/docs/index.html"
 
 build: $(STAMP) ## sdist and wheel in dist/
 	@$(BIN)/python -m build --no-isolation
