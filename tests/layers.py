@@ -23,7 +23,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"adapters"}),
     frozenset({"flow", "attempts", "plan"}),
     frozenset({"client", "planning", "caching", "streaming", "explain"}),
-    frozenset({"batch", "notebook", "cassettes", "costs", "integrations", "cli", "__main__"}),
+    frozenset({"batch", "notebook", "cassettes", "costs", "integrations", "doctor", "scaffold", "cli", "__main__"}),
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 

@@ -1,14 +1,15 @@
-"""Records the committed cassettes from the wire simulator: `python -m tests.record_cassettes [folder]`, or `make cassettes`.
+"""Records the committed cassettes from the wire simulator: `python -m tests.record_cassettes`, or `make cassettes`.
 
-The scenes below are the whole list of what is recorded. Recording again gives the same, times aside.
+`--only PROVIDER` records those of one provider, `--into FOLDER` writes them elsewhere. The scenes below are the whole list of
+what is recorded. Recording again gives the same, times aside.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib.metadata
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 import insights
+from insights.adapters.models.factory import Provider
+from insights.catalog.loader import Catalog
+from insights.core.config import Settings
 from tests.simulator import BASES, VERSION, Simulator
 
 FOLDER: Final = Path(__file__).parents[1] / "cassettes"
@@ -39,7 +43,7 @@ _PLACES: Final[Mapping[str, Mapping[str, Any]]] = {
     "bedrock": {"aws_region_name": "us-east-1"},
 }
 
-MODELS: Final[Mapping[str, str]] = {
+_MODELS: Final[Mapping[str, str]] = {
     "openai": "gpt-4o-mini",
     "anthropic": "claude-haiku-4-5",
     "gemini": "gemini-2.5-flash",
@@ -60,6 +64,10 @@ MODELS: Final[Mapping[str, str]] = {
     "huggingface": "meta-llama/Llama-3.1-8B-Instruct",
     "moonshot": "moonshot-v1-8k",
     "zai": "glm-4.5-flash",
+}
+# Of a provider that isn't listed, the first model of its file.
+MODELS: Final[Mapping[str, str]] = {
+    provider.value: _MODELS.get(provider) or next(iter(Catalog(Settings()).provider(provider).models)) for provider in Provider
 }
 THREE: Final = ("openai", "anthropic", "gemini")
 
@@ -131,17 +139,17 @@ def fallback_call() -> dict[str, Any]:
 
 def real_base(provider: str) -> str:
     """The base URL a recording stands for: the provider's own."""
-    from insights.catalog.loader import Catalog
-    from insights.core.config import Settings
-
     return _HOSTS.get(provider) or Catalog(Settings()).provider(provider).api_base
 
 
-def record(folder: Path = FOLDER) -> list[Path]:
-    """Records every scene into `folder`; returns the files."""
+def record(folder: Path = FOLDER, only: str | None = None) -> list[Path]:
+    """Records every scene, or those of one provider, into `folder`; returns the files."""
+    wanted = [scene for scene in scenes() if only is None or scene.path.startswith(f"{only}/")]
+    if not wanted:
+        raise SystemExit(f"nothing is recorded of {only!r}; providers are {', '.join(MODELS)}")
     with Simulator() as simulator, _nothing_from_outside():
         hosts = {simulator.base(provider): real_base(provider) for provider in BASES}
-        return [_record(scene, folder / scene.path, simulator, hosts) for scene in scenes()]
+        return [_record(scene, folder / scene.path, simulator, hosts) for scene in wanted]
 
 
 def _record(scene: Scene, path: Path, simulator: Simulator, hosts: Mapping[str, str]) -> Path:
@@ -184,11 +192,15 @@ def _nothing_from_outside() -> Iterator[None]:
         os.environ.update(kept)
 
 
-def main(folder: str | None = None) -> None:
+def main() -> None:
     """Records and says what was written."""
-    for path in record(Path(folder) if folder else FOLDER):
+    parser = argparse.ArgumentParser(prog="python -m tests.record_cassettes")
+    parser.add_argument("--only", metavar="PROVIDER")
+    parser.add_argument("--into", metavar="FOLDER", type=Path, default=FOLDER)
+    given = parser.parse_args()
+    for path in record(given.into, given.only):
         print(path)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

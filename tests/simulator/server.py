@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from insights.adapters.models.factory import Provider
 from tests.loopback import Exchange, Received, Server
 from tests.simulator import anthropic, gemini, native, openai_chat, openai_responses
 from tests.simulator.answers import answer
 from tests.simulator.wire import Asked, BadRequest, Wire, compact, seed_of
 
-# What `api_base=` is for each provider, behind the simulator's address: as much of a path as the provider's own base has.
+# What `api_base=` is for each provider, behind the simulator's address: as much of a path as the provider's own base has. A
+# provider that isn't here is taken for one more host with OpenAI's API.
 BASES: Final[Mapping[str, str]] = {
+    **{provider.value: f"/{provider}/v1" for provider in Provider},
     "openai": "/openai/v1",
     "anthropic": "/anthropic",
     "gemini": "/gemini/v1beta",

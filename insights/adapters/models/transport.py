@@ -112,6 +112,11 @@ def supported_params(provider: str, model: str, name: str) -> frozenset[str]:
     return frozenset(chat_config(provider, model).get_supported_openai_params(model=name) or ())
 
 
+def provider_list() -> list[str]:
+    """The names of the providers that litellm knows."""
+    return sorted(provider.value for provider in resolve("types.utils:LlmProviders"))
+
+
 def empty_response() -> Any:
     """A fresh litellm ModelResponse for `transform_response` to fill."""
     return resolve("types.utils:ModelResponse")()
