@@ -80,7 +80,8 @@ class Planner:
         fallbacks = self._lists(options)
         name = f"{route.provider}/{route.model_id}"
         turns = self._deployments(options["keys"], fallbacks.keys.get(name, ()), place, route.provider)
-        chain: list[tuple[str, dict[str, Any]]] = [(other, {}) for other in fallbacks.after(name) if other != name]
+        after = self._after(name, fallbacks)
+        chain: list[tuple[str, dict[str, Any]]] = [(other, {}) for other in after if other != name]
         if options["fallbacks"] is not None:
             chain = given_chain(options["fallbacks"])
 
@@ -143,6 +144,14 @@ class Planner:
         if options["fallback_on"] is not None:
             found = replace(found, fallback_on=given_words(options["fallback_on"]))
         return found
+
+    def _after(self, name: str, fallbacks: Fallbacks) -> Sequence[str]:
+        """The models to ask after this one. Of a chain that nobody wrote, those whose provider's key is set."""
+        found = fallbacks.after(name)
+        if not fallbacks.default_is_shipped or name in fallbacks.models:
+            return found
+        owners = {other: self.catalog.provider(ROUTER.find(other, self.catalog).provider) for other in found}
+        return [other for other, owner in owners.items() if self.settings.key(*owner.key_names) is not None]
 
     def _deployments(
         self, keys: Any, rows: Sequence[Mapping[str, Any]], place: Mapping[str, Any], provider: str

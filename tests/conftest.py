@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -56,20 +54,20 @@ NO_CREDENTIALS = {
 
 def _without_stand_ins() -> None:
     """Tests say their own chains. A provider that stands in for others by default (`insights provider add --fallback`) would
-    stand in for what they make fail, so they have the shipped files with an empty `fallback.yaml` then.
+    stand in for what they make fail.
     """
-    shipped = Path(__file__).parents[1] / "configs" / "providers"
-    if not any(yaml.safe_load((shipped / "fallback.yaml").read_text(encoding="utf-8")).values()):
+    shipped = Path(__file__).parents[1] / "configs" / "providers" / "fallback.yaml"
+    if not any(yaml.safe_load(shipped.read_text(encoding="utf-8")).values()):
         return
-    from insights.catalog import loader
+    from insights.catalog.loader import Catalog
 
-    folder = Path(tempfile.mkdtemp(prefix="insights-configs-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    for path in shipped.glob("*.yaml"):
-        if path.name != "fallback.yaml":
-            (folder / path.name).symlink_to(path)
-    (folder / "fallback.yaml").write_text("default: []\n", encoding="utf-8")
-    loader.__dict__["_CHECKOUT"] = folder
+    files = Catalog.files
+
+    def other_files(self: Catalog, name: str) -> list[Path]:
+        return [path for path in files(self, name) if path != shipped]
+
+    vars_of: Any = Catalog
+    vars_of.files = other_files
 
 
 def pytest_configure() -> None:

@@ -89,7 +89,7 @@ class _File:
 
 
 @lru_cache(maxsize=128)
-def _read_provider(path: Path, modified: int, name: str, shipped: Path) -> _File:
+def _read_provider(path: Path, state: tuple[int, int], name: str, shipped: Path) -> _File:
     root = read_yaml(path)
     tables = root.mapping("a provider file")
     if list(tables) != [name]:
@@ -153,7 +153,9 @@ class Catalog:
         """The names of providers beside the shipped ones: those of the user's own files, and of installed packages."""
         shipped, *own = self.directories
         names = others.shipped_names(shipped)
-        found = {name for name in others.installed() if name not in names and others.NAME.fullmatch(name)}
+        found = {
+            name for name in others.installed() if name not in names | others.NOT_PROVIDERS and others.NAME.fullmatch(name)
+        }
         for directory in own:
             found |= others.own_files(directory, names).keys()
         return sorted(found)
@@ -166,9 +168,9 @@ class Catalog:
         """
         found: dict[str, OwnPrefix] = {}
         for name in self.others():
-            for path in self.files(name):
-                read = self._read(path, name)
-                for prefix in read.values.get("prefixes", ()):
+            said = [(path, read) for path in self.files(name) if "prefixes" in (read := self._read(path, name)).values]
+            for path, read in said[-1:]:  # key by key, the last file wins
+                for prefix in read.values["prefixes"]:
                     place = OwnPrefix(name, str(path), read.lines["prefixes"])
                     other = found.setdefault(prefix, place)
                     if other.provider != name:
@@ -181,7 +183,8 @@ class Catalog:
         return found
 
     def _read(self, path: Path, name: str) -> _File:
-        return _read_provider(path, path.stat().st_mtime_ns, name, shipped_directory())
+        about = path.stat()
+        return _read_provider(path, (about.st_mtime_ns, about.st_size), name, shipped_directory())
 
     def provider(self, name: str) -> ProviderConfig:
         """One provider's configuration.
@@ -203,5 +206,7 @@ class Catalog:
             )
         if "api_base" not in values:
             raise ConfigError(f"provider {name!r} needs 'api_base'", file=str(self.files(name)[-1]))
-        values.setdefault("env_key", others.variable_for(name))
+        if "env_key" not in values:
+            values["env_key"] = others.variable_for(name)
+            others.check_variable(name, values["env_key"], shipped, file=self.files(name)[-1])
         return ProviderConfig(name=name, models=models, **values)

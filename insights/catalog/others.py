@@ -51,13 +51,14 @@ class Installed:
         from importlib.util import find_spec
 
         module = self.entries[0].module
-        try:
-            spec = find_spec(module)
-        except ImportError:
-            spec = None
-        if spec is None or spec.origin is None:
-            raise self.broken(f"there is no module {module}")
-        return Path(spec.origin).with_name(f"{self.name}.yaml")
+        top, *inner = module.split(".")
+        spec = find_spec(top)  # of the outermost package: to find what is inside, Python would import it
+        if spec is None:
+            raise self.broken(f"there is no module {top}")
+        if not spec.submodule_search_locations:
+            return Path(spec.origin or top).with_name(f"{self.name}.yaml")
+        beside = Path(next(iter(spec.submodule_search_locations))).joinpath(*inner)
+        return (beside if beside.is_dir() else beside.parent) / f"{self.name}.yaml"
 
     def load(self) -> Any:
         """What the entry point names.
@@ -143,11 +144,24 @@ def check_own(name: str, table: Mapping[str, Node], directory: Path) -> None:
         items = [] if node is None else node.value if isinstance(node.value, list) else [node]
         for item in items:
             if item.value in taken:
-                owner = taken[str(item.value)]
-                raise item.error(
-                    f"{item.value} holds the key of {owner}, which goes to the hosts of {owner} only",
-                    f"name a variable of its own, such as {variable_for(name)}",
-                )
+                check_variable(name, str(item.value), directory, file=Path(item.file), line=item.line)
+
+
+def check_variable(name: str, variable: str, directory: Path, *, file: Path, line: int | None = None) -> None:
+    """Sees that a variable isn't that of a shipped provider's key.
+
+    Raises:
+        ConfigError: it is.
+    """
+    owner = shipped_variables(directory).get(variable)
+    if owner is not None:
+        own = variable_for(name)
+        raise ConfigError(
+            f"{variable} holds the key of {owner}, which goes to the hosts of {owner} only",
+            file=str(file),
+            line=line,
+            hint=f"name a variable of its own by env_key, such as {own if own != variable else f'MY_{own}'}",
+        )
 
 
 def variable_for(name: str, what: str = "API_KEY") -> str:

@@ -6,6 +6,7 @@ file, the line and the nearest key that is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -174,6 +175,19 @@ def price(value: Any) -> Decimal:
     return number
 
 
+def variable(value: Any) -> str:
+    """The name of an environment variable."""
+    found = text(value)
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", found) is None:
+        raise ValueError(f"expected the name of an environment variable, got {found!r}")
+    return found
+
+
+def variables(value: Any) -> tuple[str, ...]:
+    """A list of such names."""
+    return tuple(variable(item) for item in texts(value))
+
+
 def base_url(value: Any) -> str:
     """A URL that prompts and keys may go to; empty where each user has one of their own."""
     found = maybe_text(value)
@@ -257,8 +271,8 @@ MODEL_KEYS: Final[dict[str, Reader]] = {
 }
 PROVIDER_KEYS: Final[dict[str, Reader]] = {
     "api_base": base_url,
-    "env_key": text,
-    "env_key_aliases": texts,
+    "env_key": variable,
+    "env_key_aliases": variables,
     "key_required": flag,
     "hosts": texts,
     "prefixes": prefixes,

@@ -19,9 +19,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
-from insights.catalog.loader import Catalog
+from insights.catalog.loader import Catalog, shipped_directory
 from insights.catalog.nodes import Node, read_yaml_once
 from insights.core import errors
 from insights.core.errors import APIError, BadRequestError, InsightsError
@@ -62,6 +63,8 @@ class Fallbacks:
     content_policy: tuple[Other, ...] = ()
     fallback_on: tuple[str, ...] = ()
     keys: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    default_is_shipped: bool = False
+    """Whether `default` is of the shipped file: nobody wrote those names, so they count only where their key is set."""
 
     def after(self, *names: str) -> tuple[str, ...]:
         """The chain of a model, known by any of these names."""
@@ -117,6 +120,8 @@ def _read(files: Sequence[Node], check: Check) -> Fallbacks:
                 values[name] = _names(node, _word)
             else:
                 found = _names(node, check)
+                if name == "default":
+                    values["default_is_shipped"] = Path(node.file).parent == shipped_directory()
                 values[name] = found if name == "default" else tuple((other, {}) for other in found)
     return Fallbacks(**values)
 

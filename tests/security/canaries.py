@@ -58,7 +58,7 @@ class Mint:
 
     def shaped(self, provider: str) -> str:
         """A key as the provider hands them out."""
-        return SHAPES[provider] + self._some(WORD, 36)
+        return SHAPES.get(provider, "") + self._some(WORD, 36)
 
     def accounts(self) -> dict[str, str]:
         """Ids of accounts that have a shape."""

@@ -137,9 +137,10 @@ def test_a_row_can_be_asked_for(provider: str, info: ModelInfo) -> None:
         assert (found.provider, found.model_id) == (provider, info.name)
 
 
-def test_shipped_chains_name_models_that_nobody_is_asked_for_without_a_key() -> None:
+def test_shipped_chains_name_models_that_nobody_is_asked_for_without_a_key(tmp_path: Path) -> None:
     """A prompt goes to no company whose key the user hasn't set."""
-    found = read_fallbacks(Catalog(Settings(config_dir=FILES)))
+    (tmp_path / "fallback.yaml").write_bytes((FILES / "fallback.yaml").read_bytes())
+    found = read_fallbacks(Catalog(Settings(config_dir=tmp_path)))
     listed = [name for name, _ in (*found.context_window, *found.content_policy)]
     names = [*found.default, *listed, *(n for c in found.models.values() for n in c)]
     for name in [*names, *found.models]:

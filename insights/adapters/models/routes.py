@@ -43,8 +43,20 @@ class Router:
         self._prefixes = {prefix: str(p) for prefix, p in prefixes.items() if not prefix.endswith("/")}
 
     def names(self, catalog: Catalog) -> list[str]:
-        """All providers: those of the table, then those of the user's own files and of installed packages."""
-        return list(dict.fromkeys((*self._providers, *catalog.others())))
+        """All providers: those of the table, then those of the user's own files and of installed packages.
+
+        Raises:
+            ConfigError: one of those has a name that leads elsewhere.
+        """
+        others = catalog.others()
+        for name in others:
+            if name in self._spellings:
+                raise ConfigError(
+                    f"{name!r} is another name of {self._spellings[name]}, so no provider can be called so",
+                    file=str(catalog.files(name)[-1]),
+                    hint=f"call the file {self._spellings[name]}.yaml, or choose a name of its own",
+                )
+        return list(dict.fromkeys((*self._providers, *others)))
 
     def knows(self, provider: object, catalog: Catalog) -> bool:
         """Whether there is a provider of this name."""
