@@ -89,7 +89,7 @@ class Reader:
         done = subprocess.run(
             [*(["unshare", "-rn"] if alone else []), sys.executable, "-m", *words],
             cwd=self.folder,
-            env={**kept, "COLUMNS": "200", **env},
+            env={**kept, "COLUMNS": "200", "INSIGHTS_CACHE_DIR": str(self.outside / "cache"), **env},
             capture_output=True,
             text=True,
             timeout=100,

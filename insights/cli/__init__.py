@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -12,6 +13,30 @@ def main() -> None:
     except ImportError:
         print("The insights command needs its extra: pip install 'insights-llm[cli]'", file=sys.stderr)
         sys.exit(1)
-    from insights.cli.app import app
+    code: str | int | None = 0
+    try:
+        from insights.cli.app import app
+        from insights.cli.terminal import settle
 
-    app()
+        settle()
+        app()
+    except SystemExit as ended:
+        code = ended.code
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        code = 1
+    code = _flushed(code)
+    sys.exit(code)
+
+
+def _flushed(code: str | int | None) -> str | int | None:
+    """Writes what waits, and sees that nothing is tried again at the end where nobody reads any more."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            code = code or 1
+    return code

@@ -25,7 +25,7 @@ def _folder() -> Path:
     return FOLDER if usage is None else usage.root / FOLDER
 
 
-Paths = Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="Cassettes or directories. Default: cassettes")]
+Paths = Annotated[list[Path] | None, typer.Argument(metavar="PATH", help="Cassettes or directories. Default: cassettes")]
 
 
 @app.command(epilog="Example: insights cassettes check --older-than 90")

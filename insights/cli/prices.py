@@ -81,7 +81,7 @@ def _print(report: Report, everything: bool) -> None:
 
 @app.command(epilog="Example: insights prices update gemini --effective-from 2027-01-01 --from genai-prices")
 def update(
-    provider: Annotated[str | None, typer.Argument(metavar="[PROVIDER]", help="Default: all.")] = None,
+    provider: Annotated[str | None, typer.Argument(metavar="PROVIDER", help="Default: all.")] = None,
     effective_from: Day = None,
     peer: Annotated[str | None, typer.Option("--from", metavar="PEER", help="Ask only litellm, or only genai-prices.")] = None,
     model: Annotated[list[str] | None, typer.Option(help="Only this model; may be given again.")] = None,

@@ -46,21 +46,13 @@ class Changes:
     @property
     def diff(self) -> str:
         """All of it as a unified diff, as `git apply` takes it."""
-        lines: list[str] = []
-        for name, text in self.new.items():
-            old = self.old.get(name)
-            before = "/dev/null" if old is None else f"a/{name}"
-            rows = difflib.unified_diff(
-                (old or "").splitlines(keepends=True), text.splitlines(keepends=True), before, f"b/{name}"
-            )
-            lines += rows if text else [f"--- {before}\n", f"+++ b/{name}\n"]
-        return "".join(lines)
+        return "".join(_diff(name, self.old.get(name), text) for name, text in self.new.items())
 
     def write(self) -> list[Path]:
         """Writes all files, or none.
 
         Raises:
-            ConfigError: a file appeared or changed meanwhile, or can't be written; what was written is taken back.
+            InsightsError: a file appeared or changed meanwhile, or can't be written; what was written is taken back.
         """
         done: list[str] = []
         folders: list[Path] = []
@@ -93,3 +85,10 @@ class Changes:
         for folder in reversed(folders):
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _diff(name: str, old: str | None, new: str) -> str:
+    head = f"diff --git a/{name} b/{name}\n" + ("new file mode 100644\n" if old is None else "")
+    before = "/dev/null" if old is None else f"a/{name}"
+    rows = difflib.unified_diff((old or "").splitlines(keepends=True), new.splitlines(keepends=True), before, f"b/{name}")
+    return head + "".join(row if row.endswith("\n") else f"{row}\n\\ No newline at end of file\n" for row in rows)

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -55,8 +56,11 @@ def _is_checkout(folder: Path) -> bool:
     )
 
 
-def plan(new: NewProvider, root: Path) -> Changes:
+def plan(new: NewProvider, root: Path, trying: Callable[[], None] = lambda: None) -> Changes:
     """All changes that a new provider makes to a checkout; nothing is written yet.
+
+    Args:
+        trying: called before it is tried in the copy, which takes some seconds.
 
     Raises:
         ConfigError: a file exists already, or the provider doesn't work in the copy.
@@ -73,6 +77,7 @@ def plan(new: NewProvider, root: Path) -> Changes:
     changes.change(FACTORY, with_row(_read(root, FACTORY), new))
     if new.fallback:
         changes.change(FALLBACK, with_stand_in(_read(root, FALLBACK), f"{new.name}/{new.model}"))
+    trying()
     with tempfile.TemporaryDirectory(prefix="insights-provider-") as folder:
         copy = Path(folder).resolve()
         _copy(root, copy)
@@ -139,7 +144,7 @@ def _run(copy: Path, *arguments: str) -> None:
         ConfigError: it fails, with the last line of what it said.
     """
     env = {name: value for name, value in os.environ.items() if not name.startswith(("INSIGHTS_", "PYTEST_")) and name != "CI"}
-    env |= {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    env |= {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "INSIGHTS_CACHE_DIR": str(copy / ".cache")}
     try:
         done = subprocess.run(
             [sys.executable, *arguments], cwd=copy, env=env, capture_output=True, text=True, timeout=_PATIENCE, check=False

@@ -94,6 +94,9 @@ test = ["insights-llm[pytest]"]
 
 [tool.hatch.build.targets.wheel]
 packages = ["src/insights_{name}"]
+
+[tool.ruff]
+line-length = 120
 """
 
 PACKAGE_README: Final = """# {title} for insights
@@ -126,9 +129,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import insights
+import pytest
 
 MODEL = "{name}/{model}"
 
@@ -164,7 +166,7 @@ class Host(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     """Where the host is, as arguments of a call."""
     monkeypatch.setenv("INSIGHTS_CACHE_DIR", str(tmp_path / "cache"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), Host)
@@ -176,24 +178,24 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
     thread.join()
 
 
-def test_it_answers_and_has_a_price(place: dict[str, str]) -> None:
+def test_it_answers_and_has_a_price(place: dict[str, Any]) -> None:
     response = insights.completion(MODEL, "Hello", **place)
     assert (response.text, response.provider) == ("Hello.", "{name}")
     assert response.cost is not None
     assert response.cost.total == Decimal("{input_per_1k}") + Decimal("{output_per_1k}") / 10
 
 
-def test_a_stream(place: dict[str, str]) -> None:
+def test_a_stream(place: dict[str, Any]) -> None:
     assert "".join(chunk.text for chunk in insights.completion(MODEL, "Hello", stream=True, **place)) == "Hello."
 
 
-def test_it_stands_in_for_another(place: dict[str, str]) -> None:
-    nowhere = {{"api_base": "http://127.0.0.1:9", "api_key": "test-key", "num_retries": 0}}
+def test_it_stands_in_for_another(place: dict[str, Any]) -> None:
+    nowhere: dict[str, Any] = {{"api_base": "http://127.0.0.1:9", "api_key": "test-key", "num_retries": 0}}
     response = insights.completion("openai/gpt-4o-mini", "Hello", fallbacks=[{{"model": MODEL, **place}}], **nowhere)
     assert response.provider == "{name}"
 
 
-def test_a_cassette(place: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cassette(place: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CI", raising=False)  # this one records, from the server above
     with insights.use_cassette(tmp_path / "hello.yaml", mode="record"):
         first = insights.completion(MODEL, "Hello", **place)

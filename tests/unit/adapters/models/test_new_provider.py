@@ -1,138 +1,185 @@
-"""A provider is one thin file, one row and one YAML: shown by adding one to a copy of the project, and nothing else."""
+"""A provider is what one command writes: shown by running it in a copy of the project, and then using what it wrote."""
 
 from __future__ import annotations
 
-import filecmp
 import json
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.processes import Run, run_python
 from tests.unit.adapters.answers import COMPLETION, PROMPT, TEXT, OpenAIChat
 from tests.unit.adapters.loopback import Loopback
-from tests.unit.adapters.models.houses import ROOT
+from tests.unit.scaffold.project import arguments, changed, contents, copy_project, run_in
 
-ADAPTER = '''"""Acme."""
+WRITTEN = {
+    "insights/adapters/models/acme.py",
+    "insights/adapters/models/factory.py",
+    "configs/providers/acme.yaml",
+    "configs/providers/fallback.yaml",
+    "cassettes/acme/plain.yaml",
+    "docs/providers.md",
+}
+KEY = "acme-key-0123456789"
+# 0.0123 and 0.0456 USD per 1,000 tokens: 2000 x 0.0123 / 1000 + 500 x 0.0456 / 1000
+COST = Decimal("0.0474")
 
-from __future__ import annotations
 
-from insights.adapters.models.base import LiteLLMChatModel
+@dataclass(frozen=True)
+class Project:
+    """The copy with Acme in it, what the command changed there, and what it printed."""
 
+    root: Path
+    changed: set[str]
+    printed: set[str]
 
-class AcmeAdapter(LiteLLMChatModel):
-    """OpenAI-shaped."""
+    def python(self, *words: str, **env: str) -> Run:
+        """Runs Python in it."""
+        return run_python(*words, cwd=self.root, env={"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1", **env})
 
-    litellm_provider = "openai"
-    native_params = ("anvil_weight",)
-'''
-FILE = """acme:
-  api_base: "https://api.acme.test/v1"
-  env_key: "ACME_API_KEY"
-  timeout: 60
-  models:
-    roadrunner-1:
-      context_window: 128000
-      cost_input_per_1k: 0.0123
-      cost_output_per_1k: 0.0456
-      capabilities: [streaming, tools]
-"""
-CALL = """
-import json, sys
-import insights
-base = sys.argv[1]
-given = dict(cache=False, num_retries=0, api_base=base, api_key="acme-key-0123")
-found = insights.completion("acme-roadrunner", "Hello", anvil_weight=7, **given)
-named = insights.completion("acme/roadrunner-1", "Hello", **given)
-print(json.dumps([found.text, found.provider, str(named.cost.total), insights.__file__]))
-"""
+    def tells(self, code: str, *words: str, **env: str) -> Any:
+        """What a script prints as JSON; it has `insights`, and is the copy's."""
+        head = "import json, sys\nimport insights\ndef tell(*found): print(json.dumps([insights.__file__, *found]))\n"
+        done = self.python("-c", head + code, *words, **env)
+        assert done.returncode == 0, done.stderr
+        where, *found = json.loads(done.stdout)
+        assert Path(where).is_relative_to(self.root)
+        return found
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A copy of the project with Acme in it."""
-    copy = tmp_path_factory.mktemp("project")
-    skip = shutil.ignore_patterns("__pycache__", ".*")
-    for name in ("insights", "configs", "tests"):
-        shutil.copytree(ROOT / name, copy / name, ignore=skip)
-    shutil.copy(ROOT / "pyproject.toml", copy)
-    (copy / "insights/adapters/models/acme.py").write_text(ADAPTER)
-    (copy / "configs/providers/acme.yaml").write_text(FILE)
-    factory = copy / "insights/adapters/models/factory.py"
-    source = factory.read_text()
-    row, prefixes = '    ZAI = "zai"\n', "PROVIDER_PREFIXES: Final[dict[str, Provider]] = {\n"
-    assert source.count(row) == source.count(prefixes) == 1
-    source = source.replace(row, f'{row}    ACME = "acme"\n').replace(prefixes, f'{prefixes}    "acme-": Provider.ACME,\n')
-    factory.write_text(source)
-    yield copy
-    shutil.rmtree(copy)
+    root = copy_project(tmp_path_factory.mktemp("project"))
+    before = contents(root)
+    done = run_in(root, *arguments("acme", "--fallback", prefix="acme-"))
+    assert done.returncode == 0, done.stderr
+    printed = {Path(line).relative_to(root).as_posix() for line in done.stdout.splitlines()}
+    yield Project(root, changed(before, contents(root)), printed)
+    shutil.rmtree(root)
 
 
-def _environment(project: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+def test_only_what_the_command_names_has_changed(project: Project) -> None:
+    assert project.changed == project.printed == WRITTEN
+    assert "default: [acme/model-1]\n" in (project.root / "configs/providers/fallback.yaml").read_text()
 
 
-def _changed(comparison: filecmp.dircmp[str], below: str = "") -> set[str]:
-    here = {below + name for name in (*comparison.diff_files, *comparison.left_only, *comparison.right_only)}
-    for name, sub in comparison.subdirs.items():
-        here |= _changed(sub, f"{below}{name}/")
-    return here
+CALL = """
+given = dict(cache=False, num_retries=0, fallbacks=[], api_base=sys.argv[1], api_key=sys.argv[2])
+found = insights.completion("acme-roadrunner", "Hello", top_k=7, **given)
+named = insights.completion("acme/model-1", "Hello", **given)
+tell(found.text, found.provider, found.cost, named.text, named.provider, str(named.cost.total))
+"""
 
 
-def test_three_files_are_all_it_takes(project: Path) -> None:
-    ignored = ["__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"]
-    touched = {
-        f"{top}/{name}"
-        for top in ("insights", "configs")
-        for name in _changed(filecmp.dircmp(ROOT / top, project / top, ignore=ignored))
-    }
-    assert touched == {
-        "insights/adapters/models/acme.py",
-        "insights/adapters/models/factory.py",
-        "configs/providers/acme.yaml",
-    }
-
-
-def test_it_answers_and_has_a_price(project: Path, loopback: Loopback) -> None:
+def test_it_answers_and_has_a_price(project: Project, loopback: Loopback) -> None:
     loopback.says(OpenAIChat().text())
-    done = subprocess.run(
-        [sys.executable, "-c", CALL, loopback.url],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=project,
-        env=_environment(project),
-        timeout=120,
-    )
-    text, provider, cost, where = json.loads(done.stdout)
-    assert Path(where).is_relative_to(project)
-    assert (text, provider) == (TEXT, "acme")
-    assert Decimal(cost) == (Decimal("0.0123") * PROMPT + Decimal("0.0456") * COMPLETION) / 1000
+    found = project.tells(CALL, loopback.url, KEY)
+    assert found == [TEXT, "acme", None, TEXT, "acme", str(COST)]
+    assert PROMPT * Decimal("0.0123") + COMPLETION * Decimal("0.0456") == COST * 1000
     first, second = loopback.received
-    assert (first.target, first.body["model"], first.body["anvil_weight"]) == ("/chat/completions", "acme-roadrunner", 7)
-    assert second.body["model"] == "roadrunner-1"
-    assert first.headers["authorization"] == "Bearer acme-key-0123"
+    assert (first.target, first.body["model"], first.body["top_k"]) == ("/chat/completions", "acme-roadrunner", 7)
+    assert second.body["model"] == "model-1"
+    assert {each.headers["authorization"] for each in (first, second)} == {f"Bearer {KEY}"}
 
 
-def test_the_contract_runs_over_it_at_once(project: Path) -> None:
-    """Acme's part of the contract test; the parts that are about all providers run too."""
-    done = subprocess.run(
-        [
-            sys.executable,
-            *("-m", "pytest", "tests/unit/adapters/models/test_contract.py", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"),
-            *("-k", "acme or same_set or missing_key or every_prefix", "--no-header", "-rN"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=project,
-        env=_environment(project),
-        timeout=300,
+FALLBACKS = """
+mistral = dict(cache=False, num_retries=0, api_base=sys.argv[1] + "/mistral", api_key="mistral-key-0123")
+there = {"model": "acme/model-1", "api_base": sys.argv[1] + "/acme", "api_key": sys.argv[2]}
+found = [insights.completion("mistral/mistral-small-latest", "Hello", fallbacks=[there], **mistral)]
+acme = {**there, "cache": False, "num_retries": 0}
+back = {"model": "mistral/mistral-small-latest", "api_base": sys.argv[1] + "/second", "api_key": "mistral-key-0123"}
+found.append(insights.completion(messages="Hello", fallbacks=[back], **{**acme, "api_base": sys.argv[1] + "/broken"}))
+tell(*([each.provider, [one.decision for one in each.trace.attempts]] for each in found))
+"""
+BY_THE_SHIPPED_CHAIN = """
+try:
+    found = insights.completion("mistral/mistral-small-latest", "Hello", cache=False, num_retries=0)
+    tell(found.provider, found.text, str(found.cost.total))
+except Exception as error:
+    tell(type(error).__name__)
+"""
+
+
+def test_fallbacks_to_it_and_from_it(project: Project, loopback: Loopback) -> None:
+    chat = OpenAIChat()
+    loopback.says(chat.error(500), chat.text(), chat.error(500), chat.text())
+    to, back = project.tells(FALLBACKS, loopback.url, KEY)
+    assert to == ["acme", ["next", "answer"]]
+    assert back == ["mistral", ["next", "answer"]]
+    targets = ["/mistral", "/acme", "/broken", "/second"]
+    assert [each.target.removesuffix("/chat/completions") for each in loopback.received] == targets
+
+
+@pytest.mark.parametrize("key_set", [True, False], ids=["its key is set", "its key isn't set"])
+def test_the_shipped_chain_has_it_where_its_key_is_set(
+    project: Project, loopback: Loopback, tmp_path: Path, key_set: bool
+) -> None:
+    for name in ("mistral", "acme"):
+        (tmp_path / f"{name}.yaml").write_text(f'{name}:\n  api_base: "{loopback.url}/{name}"\n')
+    # A host of one's own machine needs no key; one without any is seen to be left out.
+    if not key_set:
+        (tmp_path / "acme.yaml").unlink()
+    loopback.says(OpenAIChat().error(500), OpenAIChat().text())
+    env = {"INSIGHTS_CONFIG_DIR": str(tmp_path), "MISTRAL_API_KEY": "mistral-key-0123"}
+    found = project.tells(BY_THE_SHIPPED_CHAIN, **env, **({"ACME_API_KEY": KEY} if key_set else {}))
+    if key_set:
+        assert found == ["acme", TEXT, str(COST)]
+        assert [each.target for each in loopback.received] == ["/mistral/chat/completions", "/acme/chat/completions"]
+        assert loopback.received[1].headers["authorization"] == f"Bearer {KEY}"
+    else:
+        assert found == ["InternalServerError"]  # of the model that was asked, as if there were no chain
+        assert len(loopback.received) == 1
+
+
+REPLAYED = """
+import tests.network_guard as guard
+guard.install()
+with insights.use_cassette("cassettes/acme/plain.yaml", mode="replay"):
+    found = insights.completion("acme/model-1", "What is the capital of France?")
+tell(found.text, found.provider, found.usage.prompt_tokens, found.usage.completion_tokens, str(found.cost.total), guard.refused)
+"""
+
+
+def test_its_cassette_replays_without_a_key(project: Project) -> None:
+    text, provider, prompt, completion, cost, refused = project.tells(REPLAYED)
+    assert (text, provider, refused) == ("The capital of France is Paris.", "acme", [])
+    assert Decimal(cost) == (prompt * Decimal("0.0123") + completion * Decimal("0.0456")) / 1000 > 0
+    cassette = (project.root / "cassettes/acme/plain.yaml").read_text()
+    assert "uri: https://api.acme.example/v1/chat/completions" in cassette
+    assert "test-key" not in cassette
+    assert "127.0.0.1" not in cassette
+
+
+def test_the_projects_own_tests_run_over_it_at_once(project: Project) -> None:
+    """Acme's part of the contract, of the provider files, the cassettes and the simulator; and what is about all of them."""
+    suites = ("unit/adapters/models/test_contract.py", "unit/test_configs.py", "test_cassettes.py", "simulator")
+    words = (
+        "acme or same_set or missing_key or every_prefix or are_the_same or scenes_are or every_provider_has or shipped_chains"
+    )
+    done = project.python(
+        *("-m", "pytest", *(f"tests/{suite}" for suite in suites), "tests/test_site.py", "-q", "-p", "no:cacheprovider"),
+        *("-p", "no:xdist", "-k", f"{words} or table_of_providers", "--no-header", "-rN"),
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
-    assert "34 passed" in done.stdout  # 31 of Acme's own, 3 about all providers
+    passed = int(done.stdout.rpartition(" passed")[0].split()[-1])
+    assert passed >= 31 + 8  # Acme's own in the contract, and what is about all providers
+
+
+def test_what_is_written_is_clean(project: Project) -> None:
+    new = ("insights/adapters/models/acme.py", "insights/adapters/models/factory.py")
+    ruff = Path(sys.executable).with_name("ruff")
+    for words in (("check", "--no-cache"), ("format", "--check", "--no-cache")):
+        done = run_python(
+            "-c", f"import subprocess; raise SystemExit(subprocess.call({[str(ruff), *words, *new]!r}))", cwd=project.root
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    text = (project.root / "configs/providers/acme.yaml").read_text()
+    assert text.isascii()
+    assert max(map(len, text.splitlines())) <= 128

@@ -1,0 +1,119 @@
+"""The command as a person runs it: in a process of its own, with pipes or in a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+PATIENCE: Final = 60.0  # seconds until a test that waits for a text is called broken
+KEY: Final = "sk-canary-0123456789abcdef"
+REPO: Final = Path(__file__).parents[3]
+
+# Makes the terminal on stdin the one whose Ctrl-C counts, and goes on as the command.
+_AT_A_TERMINAL: Final = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's (key-free) environment, and `more`."""
+    return {**os.environ, "PYTHONPATH": str(REPO), "TERM": "xterm", "PYTHONUNBUFFERED": "", **more}
+
+
+def insights(*arguments: str, stdin: bytes | str = b"", cwd: Path | str = REPO, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command with pipes. No key may ever be seen in what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "insights", *arguments],
+        input=stdin.encode() if isinstance(stdin, str) else stdin,
+        env=environment(**env),
+        cwd=cwd,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert KEY not in out + err
+    assert "Traceback" not in err, err
+    return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+
+
+class Terminal:
+    """The command in a pseudo-terminal: what is typed, and what is seen."""
+
+    def __init__(self, *arguments: str, cwd: Path = REPO, env: Mapping[str, str] | None = None) -> None:
+        import pty
+
+        self.seen = ""
+        self._from = 0
+        self._fd, theirs = pty.openpty()
+        self._process = subprocess.Popen(  # without a fork of ours: other threads of a test run may hold locks
+            [sys.executable, "-c", _AT_A_TERMINAL, sys.executable, "-m", "insights", *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=cwd,
+            env=environment(**(env or {})),
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        os.close(self._fd)
+
+    def interrupt(self, text: str) -> None:
+        """Presses Ctrl-C until a text is there: one that comes between two reads is seen with the next key only."""
+        for _ in range(int(PATIENCE)):
+            self.type("\x03")
+            try:
+                self.expect(text, patience=1.0)
+                return
+            except AssertionError:
+                continue
+        self.expect(text)
+
+    def expect(self, text: str, patience: float = PATIENCE) -> str:
+        """Reads until a text is there, behind what was expected before; what came until then."""
+        deadline = time.monotonic() + patience
+        while (found := self.seen.find(text, self._from)) < 0:
+            if not self._read(deadline):
+                raise AssertionError(f"{text!r} didn't come; seen: {self.seen[self._from :]!r}")
+        begun, self._from = self._from, found + len(text)
+        return self.seen[begun : self._from]
+
+    def _read(self, deadline: float) -> bool:
+        ready, _, _ = select.select([self._fd], [], [], max(deadline - time.monotonic(), 0))
+        try:
+            piece = os.read(self._fd, 65536) if ready else b""
+        except OSError:  # Linux's way to say that the other end is closed
+            piece = b""
+        # Without what readline asks a terminal to do, such as to tell pasting from typing.
+        self.seen += re.sub(r"\x1b\[\?[0-9;]*[hl]", "", piece.decode("utf-8", "replace")).replace("\r", "")
+        return bool(piece)
+
+    def type(self, text: str) -> None:
+        """Types a text; `\\x03` is Ctrl-C, `\\x04` Ctrl-D."""
+        os.write(self._fd, text.encode())
+
+    def end(self) -> int:
+        """Waits for the end; the exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read(deadline):
+            pass
+        code = self._process.wait(PATIENCE)
+        assert KEY not in self.seen
+        assert "Traceback" not in self.seen, self.seen
+        return code

@@ -1,0 +1,149 @@
+"""What `insights provider add` refuses: exit code 2, one line and a hint, and nothing is written anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from insights.cli.app import app
+
+from .project import arguments, copy_project, refused_in, run_in, snapshot
+
+# What is given -> what the line says, and the hint.
+NAMES = {
+    "openai": ("there is a provider 'openai' already", "insights provider show openai"),
+    "together_ai": ("'together_ai' is another name of together", "choose another"),
+    "fallback": ("fallback.yaml is something else", "choose another"),
+    "aliases": ("aliases.yaml is something else", "choose another"),
+    "Acme": ("'Acme' can't be a provider's name", "small letters"),
+    "my-host": ("'my-host' can't be a module's name", "write my_host"),
+    "class": ("'class' can't be a module's name", ""),
+    "wire": ("models/wire.py: exists already", ""),
+    "__init__": ("can't be a provider's name", ""),
+    "../acme": ("can't be a provider's name", ""),
+    "1acme": ("can't be a provider's name", "a letter first"),
+    "acme ": ("can't be a provider's name", ""),
+    "": ("can't be a provider's name", ""),
+    "a" * 41: ("can't be a provider's name", ""),
+}
+OPTIONS = [
+    ("api_base", "acme", "must be a full URL, got 'acme'", "e.g. https://"),
+    ("api_base", "api.acme.example/v1", "must be a full URL", "e.g. https://"),
+    ("api_base", "ftp://api.acme.example", "must be a full URL", "e.g. https://"),
+    ("api_base", "https://[acme/v1", "is no URL", "e.g. https://"),
+    ("api_base", "http://api.acme.example/v1", "is plain http to api.acme.example", "use https"),
+    ("api_base", "https://me:sesame@api.acme.example/v1", "carries a user name or password", ""),
+    ("api_base", "https://api.acme.example/v1?key=1", "has a query", "up to its path"),
+    ("api_base", "https://169.254.169.254/v1", "is a link-local address", ""),
+    ("api_base", "https://api.openai.com/v1", "api.openai.com is a host of openai", "openai/MODEL"),
+    ("api_base", "https://API.OpenAI.com/other", "api.openai.com is a host of openai", "openai/MODEL"),
+    ("api_base", "https://api.acme.example/v1/chat/completions", "which insights adds", "give https://api.acme.example/v1"),
+    ("api_base", "https://api.acme.example/v1/chat/completions/", "which insights adds", "give https://api.acme.example/v1"),
+    ("env_key", "openai key", "'openai key' is no name for a key's variable", "e.g. ACME_API_KEY"),
+    ("env_key", "acme_api_key", "is no name for a key's variable", "e.g. ACME_API_KEY"),
+    ("env_key", "PATH", "is no name for a key's variable", "e.g. ACME_API_KEY"),
+    ("env_key", "sk-0123456789", "is no name for a key's variable", "e.g. ACME_API_KEY"),
+    ("env_key", "OPENAI_API_KEY", "OPENAI_API_KEY holds the key of openai", "e.g. ACME_API_KEY"),
+    ("env_key", "GOOGLE_API_KEY", "GOOGLE_API_KEY holds the key of gemini", "e.g. ACME_API_KEY"),
+    ("model", "model 1", "'model 1' is no name of a model", "without spaces"),
+    ("model", 'model"1', "is no name of a model", "without spaces and quotes"),
+    ("model", "model\n1", "is no name of a model", ""),
+    ("model", "", "is no name of a model", ""),
+    ("context", "0", "context", "tokens, e.g. 128000"),
+    ("context", "-1", "context", "tokens, e.g. 128000"),
+    ("context", "1.5", "context", "tokens, e.g. 128000"),
+    ("context", "12", "12 tokens is no context window", "tokens, e.g. 128000"),
+    ("context", "128k", "context", "tokens, e.g. 128000"),
+    ("context", "128,000", "context", "tokens, e.g. 128000"),
+    ("context", "1000000000", "is no context window", "tokens, e.g. 128000"),
+    ("input_per_1k", "-0.1", "--input-per-1k", "written out, e.g. 0.0005"),
+    ("input_per_1k", "1e-6", "--input-per-1k", "written out, e.g. 0.0005"),
+    ("input_per_1k", "free", "--input-per-1k", "written out, e.g. 0.0005"),
+    ("input_per_1k", "2.5", "2.5 USD per 1,000 tokens is dearer than any model", "per million it would be 0.0025"),
+    ("input_per_1k", "$0.01", "--input-per-1k", "written out"),
+    ("input_per_1k", "0,01", "--input-per-1k", "written out"),
+    ("input_per_1k", "nan", "--input-per-1k", "written out"),
+    ("output_per_1k", "inf", "--output-per-1k", "written out"),
+    ("output_per_1k", "", "--output-per-1k", "written out"),
+    ("output_per_1k", "10", "10 USD per 1,000 tokens is dearer than any model", "per million it would be 0.01"),
+    ("prefix", "glm", "'glm' leads to zai", "choose another"),
+    ("prefix", "gp", "'gp' is the beginning of 'gpt-', which leads to openai", "choose a longer one"),
+    ("prefix", "llama", "'llama' would take llama", "choose another"),
+    ("prefix", "acme/", "--prefix", "e.g. acme-"),
+    ("prefix", "Acme-", "--prefix", "e.g. acme-"),
+    ("prefix", "a", "--prefix", "e.g. acme-"),
+    ("prefix", "", "--prefix", "e.g. acme-"),
+    ("litellm_prefix", "together-ai", "litellm has no provider 'together-ai'", "did you mean together_ai?"),
+    ("litellm_prefix", "zzzzzzzz", "litellm has no provider", "leave it out"),
+    ("capability", "toools", "--capability", ""),
+    ("source", 'the "page"', "--source", "e.g. https://"),
+    ("source", "two\nlines", "--source", "e.g. https://"),
+]
+COMBINATIONS = {
+    "two ways": (arguments("acme", "--out-of-tree", "--yaml-only"), "--out-of-tree and --yaml-only are two ways"),
+    "no package": (arguments("acme", "--into", "here"), "--into says where a package goes"),
+    "a stand-in": (arguments("acme", "--yaml-only", "--fallback"), "--fallback: --yaml-only writes no other file"),
+    "no directory": (arguments("acme", "--yaml-only"), "no directory for it is named"),
+    "nothing": (
+        ["provider", "add"],
+        "missing: NAME, --api-base, --env-key, --model, --context, --input-per-1k, --output-per-1k",
+    ),
+    "no model": (arguments("acme", model=None), "missing: --model"),
+    "no name": (arguments(None), "missing: NAME"),
+}
+
+
+def refused(words: list[str], *places: Path) -> str:
+    """What the command says on stderr, after it is seen to say no more than an error and its hint, and to write nothing."""
+    before = [snapshot(place) for place in places]
+    said = refused_in(CliRunner().invoke(app, words))
+    assert "sesame" not in said
+    assert [snapshot(place) for place in places] == before
+    return said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names(name: str, checkout: Path, tmp_path: Path) -> None:
+    said = refused(arguments(name), checkout, tmp_path)
+    for words in NAMES[name]:
+        assert words in said
+
+
+@pytest.mark.parametrize(("option", "value", "line", "hint"), OPTIONS, ids=[f"{row[0]} {row[1]!r}" for row in OPTIONS])
+def test_options(option: str, value: str, line: str, hint: str, checkout: Path, tmp_path: Path) -> None:
+    said = refused(arguments("acme", **{option: value}), checkout, tmp_path)
+    first, _, rest = said.partition("\n")
+    assert line in first
+    assert hint in rest
+    assert refused(arguments("acme", "--out-of-tree", **{option: value}), tmp_path) == said
+
+
+@pytest.mark.parametrize("case", COMBINATIONS)
+def test_combinations(case: str, checkout: Path, tmp_path: Path) -> None:
+    words, line = COMBINATIONS[case]
+    assert line in refused(words, checkout, tmp_path)
+
+
+@pytest.mark.parametrize("prefix", ["gpt-acme-", "claude-acme"])
+def test_a_prefix_below_a_shipped_one_is_for_shipped_providers_only(prefix: str, checkout: Path, tmp_path: Path) -> None:
+    """The longest of the shipped ones wins; those of others come after all of them."""
+    said = refused(arguments("acme", "--out-of-tree", prefix=prefix), checkout, tmp_path)
+    assert f"'{prefix}' begins with" in said
+
+
+def test_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """In a copy, by the copy's own command; and without a terminal nothing is asked."""
+    copy = copy_project(tmp_path / "copy")
+    before = snapshot(tmp_path)
+    for words, line in (
+        (arguments("openai"), "error: NAME: there is a provider 'openai' already"),
+        (arguments("acme", input_per_1k="2.5"), "error: --input-per-1k: 2.5 USD per 1,000 tokens is dearer than any model"),
+        (arguments("acme", context=None), "error: missing: --context"),
+    ):
+        done = run_in(copy, *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines()[0] == line
+        assert len(done.stderr.splitlines()) == 2
+    assert snapshot(tmp_path) == before
