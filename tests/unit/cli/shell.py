@@ -17,10 +17,14 @@ PATIENCE: Final = 60.0  # seconds until a test that waits for a text is called b
 KEY: Final = "sk-canary-0123456789abcdef"
 REPO: Final = Path(__file__).parents[3]
 
-# Makes the terminal on stdin the one whose Ctrl-C counts, and goes on as the command.
-_AT_A_TERMINAL: Final = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-)
+# Makes the terminal on stdin the one whose Ctrl-C counts, hears it (what is started in a shell's background doesn't, nor do its
+# children), and goes on as the command.
+_AT_A_TERMINAL: Final = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 
 def environment(**more: str) -> dict[str, str]:
