@@ -36,10 +36,24 @@ MEANT: Final[Mapping[str, str]] = {
 
 # Arguments of other libraries' clients that `completion` doesn't have. Some hold credentials: none may go into a body.
 NOWHERE: Final = frozenset(
-    """api_type api_version client_id client_secret custom_llm_provider deployment_id extra_query mock_response organization
+    """api_type api_version client_id client_secret custom_llm_provider deployment_id extra_query organization
     tenant_id""".split()
 )
 PLACES: Final = ("aws_", "azure_", "vertex_")
+# litellm's and the SDKs' arguments that a request must not carry along -> what does the same here.
+INSTEAD: Final[Mapping[str, str]] = {
+    "caching": "cache=True or False",
+    "mock_response": "use_cassette(...) in tests",
+    "callbacks": "r.trace and insights.spend()",
+    "additional_drop_params": "drop_params=True",
+    "allowed_openai_params": "extra_body={...}",
+    "input_cost_per_token": "cost_input_per_1k in a provider file",
+    "output_cost_per_token": "cost_output_per_1k in a provider file",
+    "cooldown_time": "nothing: a breaker per model is on by itself",
+    "retry_policy": "num_retries= and fallbacks=",
+    "http_client": "nothing: clients are pooled by themselves",
+    "model_list": "keys=[...] or fallbacks=[...]",
+}
 
 # Parameters that several providers have and OpenAI doesn't: to a provider without them they are no misspelling.
 ELSEWHERE: Final = frozenset({"top_k", "min_p", "repetition_penalty"})
@@ -263,17 +277,19 @@ def check_names(names: Iterable[str], native: Iterable[str], provider: str, opti
     for name in names:
         if name in known:
             continue
+        if name in INSTEAD:
+            raise _no_such(name, provider, instead=INSTEAD[name])
         if name in MEANT:
             raise _no_such(name, provider, MEANT[name])
         if name in NOWHERE or name.startswith(PLACES):
-            raise _no_such(name, provider, None)
+            raise _no_such(name, provider)
         near = difflib.get_close_matches(name, sorted(known | frozenset(options)), n=1, cutoff=0.75)
         if near:
             raise _no_such(name, provider, near[0])
 
 
-def _no_such(name: str, provider: str, meant: str | None) -> UnsupportedParamsError:
-    guess = f"did you mean {meant!r}? " if meant else "leave it out. "
+def _no_such(name: str, provider: str, meant: str | None = None, instead: str | None = None) -> UnsupportedParamsError:
+    guess = f"here it is {instead}. " if instead else f"did you mean {meant!r}? " if meant else "leave it out. "
     error = UnsupportedParamsError(
         f"there is no parameter {name!r}",
         provider=provider,

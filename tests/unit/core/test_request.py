@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from insights.core.errors import BadRequestError, UnsupportedParamsError
 from insights.core.request import (
     ELSEWHERE,
+    INSTEAD,
     MEANT,
     NEUTRAL,
     NOWHERE,
@@ -271,6 +272,14 @@ def test_names_of_other_libraries(wrong: str, right: str) -> None:
     assert raised.value.params == (wrong,)
 
 
+@pytest.mark.parametrize(("wrong", "instead"), sorted(INSTEAD.items()))
+def test_what_litellm_takes_beside_parameters(wrong: str, instead: str) -> None:
+    """Sent on, it would be a field of the body that the provider refuses, or worse, doesn't."""
+    with pytest.raises(UnsupportedParamsError, match=f"there is no parameter '{wrong}'") as raised:
+        check_names([wrong], (), "openai", ())
+    assert f"here it is {instead}." in str(raised.value.hint)
+
+
 @pytest.mark.parametrize("wrong", sorted([*NOWHERE, *(place + "secret_thing" for place in PLACES)]))
 def test_arguments_of_other_clients_go_into_no_body(wrong: str) -> None:
     """Some are credentials."""
@@ -285,7 +294,7 @@ def test_names_that_several_providers_have() -> None:
     assert {"top_k", "min_p", "repetition_penalty"} == ELSEWHERE
     check_names(sorted(ELSEWHERE), (), "openai", ())
     assert not ELSEWHERE & OPENAI_PARAMS
-    assert not (set(MEANT) | NOWHERE) & (OPENAI_PARAMS | ELSEWHERE)
+    assert not (set(MEANT) | set(INSTEAD) | NOWHERE) & (OPENAI_PARAMS | ELSEWHERE)
 
 
 def test_neutral_values_are_openais_defaults() -> None:
