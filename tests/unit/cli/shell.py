@@ -1,17 +1,32 @@
-"""The command as a person runs it: in a process of its own, with pipes or in a terminal."""
+"""The command as a person runs it: in this process, in one of its own, and in a terminal."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Final, Self
+from unittest import mock
+
+import pytest
+
+from insights import client
+from insights.cli import main
+from insights.routing.breaker import BREAKERS
+from insights.routing.retry import BUDGETS
+from insights.routing.spread import SPREAD
+from insights.spending.budget import RUN
+from insights.spending.ledger import close_ledgers
 
 PATIENCE: Final = 60.0  # seconds until a test that waits for a text is called broken
 KEY: Final = "sk-canary-0123456789abcdef"
@@ -32,8 +47,8 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPO), "TERM": "xterm", "PYTHONUNBUFFERED": "", **more}
 
 
-def insights(*arguments: str, stdin: bytes | str = b"", cwd: Path | str = REPO, **env: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command with pipes. No key may ever be seen in what it prints."""
+def spawned(*arguments: str, stdin: bytes | str = b"", cwd: Path | str = REPO, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a process of its own, with pipes. No key may ever be seen in what it prints."""
     done = subprocess.run(
         [sys.executable, "-m", "insights", *arguments],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
@@ -43,10 +58,91 @@ def insights(*arguments: str, stdin: bytes | str = b"", cwd: Path | str = REPO, 
         timeout=PATIENCE,
         check=False,
     )
-    out, err = done.stdout.decode(), done.stderr.decode()
+    return _seen(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+class Typed(io.TextIOWrapper):
+    """What comes in. On a terminal a line that is no more than `\\x03` is Ctrl-C."""
+
+    def __init__(self, content: bytes, terminal: bool) -> None:
+        super().__init__(io.BytesIO(content), encoding="utf-8")
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]  # as typeshed has it for TextIOWrapper
+        line = super().readline(size)
+        if self._terminal and line == "\x03\n":
+            raise KeyboardInterrupt
+        return line
+
+
+class Shown(io.TextIOWrapper):
+    """What goes out."""
+
+    def __init__(self, terminal: bool) -> None:
+        self.content = io.BytesIO()
+        super().__init__(self.content, encoding="utf-8", newline="\n")
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+def insights(
+    *arguments: str, stdin: bytes | str = b"", cwd: Path | str = REPO, terminal: str = "", **env: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command in this process, as in one of its own: it knows nothing of what was done here, and leaves nothing.
+
+    `terminal` names the streams that say they are one: "in", "out", "err".
+    """
+    content = stdin.encode() if isinstance(stdin, str) else stdin
+    out, err = Shown("out" in terminal.split()), Shown("err" in terminal.split())
+    with _as_a_process(environment(**env), cwd):
+        streams = {"stdin": Typed(content, "in" in terminal.split()), "stdout": out, "stderr": err}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {**streams, "argv": ["insights", *arguments], "excepthook": sys.excepthook}.items():
+                patch.setattr(sys, name, value)
+            patch.setitem(sys.modules, "__main__", ModuleType("__main__"))  # or the help says how the tests were started
+            with pytest.raises(SystemExit) as ended:
+                main()
+    code = ended.value.code
+    assert isinstance(code, int | None)
+    return _seen(["insights", *arguments], code or 0, out.content.getvalue().decode(), err.content.getvalue().decode())
+
+
+def _seen(words: list[str], code: int, out: str, err: str) -> subprocess.CompletedProcess[str]:
     assert KEY not in out + err
     assert "Traceback" not in err, err
-    return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+    return subprocess.CompletedProcess(words, code, out, err)
+
+
+@contextlib.contextmanager
+def _as_a_process(env: Mapping[str, str], cwd: Path | str) -> Iterator[None]:
+    """An environment, a current directory and a default client of its own; what is said once may be said again."""
+    with (
+        contextlib.chdir(cwd),
+        mock.patch.dict(os.environ, env, clear=True),
+        mock.patch.object(client, "_default", None),
+        warnings.catch_warnings(),
+    ):
+        for category in (UserWarning, RuntimeWarning):  # which are said, and here no errors
+            warnings.simplefilter("default", category)
+        _forget()
+        try:
+            yield
+        finally:
+            if client._default is not None:
+                client._default.close()
+            close_ledgers()
+            _forget()
+
+
+def _forget() -> None:
+    for known in (BREAKERS, BUDGETS, SPREAD):
+        known.reset()
+    RUN.spent = RUN.reserved = Decimal(0)
 
 
 class Terminal:

@@ -8,13 +8,13 @@ import sys
 
 from tests.processes import loaded, run_python
 
-from .shell import PATIENCE, Terminal, environment, insights
+from .shell import PATIENCE, Terminal, environment, insights, spawned
 
 COMMANDS = ("ask", "chat", "models", "route", "cost", "spend", "cache", "doctor", "cassettes", "prices")
 
 
 def test_help_lists_every_command() -> None:
-    found = insights("--help")
+    found = spawned("--help")
     assert found.returncode == 0
     listed = {line.split()[0] for line in found.stdout.partition("Commands:")[2].splitlines() if line.strip()}
     assert set(COMMANDS) <= listed

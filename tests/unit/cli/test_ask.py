@@ -16,7 +16,7 @@ import pytest
 from tests.simulator import Simulator
 from tests.unit.loopback import Provider
 
-from .shell import KEY, PATIENCE, Terminal, environment, insights
+from .shell import KEY, PATIENCE, Terminal, environment, insights, spawned
 
 M = ("-m", "openai/gpt-4o-mini")
 QUESTION = "What is the capital of France?"
@@ -40,7 +40,7 @@ def test_from_a_recording() -> None:
 
 def test_the_prompt_is_what_is_typed_and_what_is_piped(simulator: Simulator, online: dict[str, str]) -> None:
     assert insights("ask", *M, *QUESTION.split(), **online).stdout == f"{PARIS}\n"
-    assert insights("ask", *M, stdin=f"{QUESTION}\n".encode(), INSIGHTS_MODEL="none", **online).stdout == f"{PARIS}\n"
+    assert spawned("ask", *M, stdin=f"{QUESTION}\n".encode(), INSIGHTS_MODEL="none", **online).stdout == f"{PARIS}\n"
     assert len(simulator.received) == 1, "the same question, however it was asked"
     insights("ask", "Summarise", stdin="Ein Käse.\n".encode(), INSIGHTS_MODEL="quick", **online)
     assert sent(simulator)["messages"] == [{"role": "user", "content": "Summarise\n\nEin Käse."}]

@@ -27,17 +27,17 @@ def test_what_is_not_given_is_asked_for(tmp_path: Path) -> None:
         talk.type("openai\n")
         talk.expect("there is a provider 'openai' already")
         talk.expect("Provider's name, e.g. acme: ")
-        talk.type("acme\n")
+        talk.type("initech\n")
         talk.expect("Base URL, up to /v1: ")
-        talk.type("http://api.acme.example\n")
-        talk.expect("is plain http to api.acme.example")
+        talk.type("http://api.initech.example\n")
+        talk.expect("is plain http to api.initech.example")
         talk.expect("use https")
         talk.expect("Base URL, up to /v1: ")
-        talk.type("https://api.acme.example/v1/\n")
-        talk.expect("Environment variable of the key [ACME_API_KEY]: ")
+        talk.type("https://api.initech.example/v1/\n")
+        talk.expect("Environment variable of the key [INITECH_API_KEY]: ")
         talk.type("OPENAI_API_KEY\n")
         talk.expect("holds the key of openai")
-        talk.expect("[ACME_API_KEY]: ")
+        talk.expect("[INITECH_API_KEY]: ")
         talk.type("\n")
         talk.expect("A model, by the provider's own name: ")
         talk.type("model-1\n")
@@ -54,12 +54,12 @@ def test_what_is_not_given_is_asked_for(tmp_path: Path) -> None:
         talk.type("0.0025\n")
         talk.expect("USD per 1,000 output tokens: ")
         talk.type("0.01\n")
-        talk.expect("insights provider check acme")
+        talk.expect("insights provider check initech")
         assert talk.end() == 0
-    file = (tmp_path / "insights-acme/src/insights_acme/acme.yaml").read_text()
+    file = (tmp_path / "insights-initech/src/insights_initech/initech.yaml").read_text()
     for line in (
-        'api_base: "https://api.acme.example/v1"\n',
-        'env_key: "ACME_API_KEY"\n',
+        'api_base: "https://api.initech.example/v1"\n',
+        'env_key: "INITECH_API_KEY"\n',
         "context_window: 128000\n",
         "cost_input_per_1k: 0.0025\n",
         "cost_output_per_1k: 0.01\n",
@@ -68,7 +68,7 @@ def test_what_is_not_given_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_only_what_is_missing_is_asked_for(tmp_path: Path) -> None:
-    with Terminal(*arguments("acme", "--out-of-tree", model=None), cwd=tmp_path) as talk:
+    with Terminal(*arguments("initech", "--out-of-tree", model=None), cwd=tmp_path) as talk:
         talk.expect("A model, by the provider's own name: ")
         assert talk.seen.count(": ") == 1
         talk.type("model-1\n")
@@ -78,7 +78,7 @@ def test_only_what_is_missing_is_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
 def test_stopped_in_the_middle_nothing_is_written(end: str, tmp_path: Path) -> None:
-    with Terminal(*arguments("acme", "--out-of-tree", context=None), cwd=tmp_path) as talk:
+    with Terminal(*arguments("initech", "--out-of-tree", context=None), cwd=tmp_path) as talk:
         talk.expect("in tokens: ")
         if end == "\x03":
             talk.interrupt("Aborted!")
@@ -90,7 +90,7 @@ def test_stopped_in_the_middle_nothing_is_written(end: str, tmp_path: Path) -> N
 
 def test_a_wrong_option_ends_it_before_anything_is_asked(tmp_path: Path) -> None:
     """An answer can be given again; an option can't."""
-    with Terminal(*arguments("acme", "--out-of-tree", api_base="acme", model=None), cwd=tmp_path) as talk:
+    with Terminal(*arguments("initech", "--out-of-tree", api_base="initech", model=None), cwd=tmp_path) as talk:
         talk.expect("error: --api-base: must be a full URL")
         assert talk.end() == 2
         assert "A model" not in talk.seen
@@ -99,11 +99,21 @@ def test_a_wrong_option_ends_it_before_anything_is_asked(tmp_path: Path) -> None
 def test_asked_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("insights.cli.provider.is_terminal", lambda stream: True)
-    words = ["provider", "add", "--out-of-tree", "--api-base", "https://api.acme.example", "--model", "m", "--context", "8000"]
-    done = run(app, [*words, "--input-per-1k", "0", "--output-per-1k", "0"], input="Acme\nacme\n\n")
+    words = [
+        "provider",
+        "add",
+        "--out-of-tree",
+        "--api-base",
+        "https://api.initech.example",
+        "--model",
+        "m",
+        "--context",
+        "8000",
+    ]
+    done = run(app, [*words, "--input-per-1k", "0", "--output-per-1k", "0"], input="Initech\ninitech\n\n")
     assert done.exit_code == 0, done.output
     assert "can't be a provider's name" in done.output
-    assert (tmp_path / "insights-acme" / "pyproject.toml").is_file()
+    assert (tmp_path / "insights-initech" / "pyproject.toml").is_file()
 
 
 # ---------------------------------------------------------------- a file of one's own
@@ -119,9 +129,9 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("name", ["acme", "my-host", "class"])
+@pytest.mark.parametrize("name", ["initech", "my-host", "class"])
 def test_a_file_is_written_and_works(name: str, own: Path) -> None:
-    words = arguments(name, "--yaml-only", prefix="acme-", env_key="ACME_TOKEN", api_base="http://localhost:8000/v1/")
+    words = arguments(name, "--yaml-only", prefix="initech-", env_key="INITECH_TOKEN", api_base="http://localhost:8000/v1/")
     dry = run(app, [*words, "--dry-run"])
     assert dry.exit_code == 0, dry.output
     assert list(own.iterdir()) == []
@@ -132,9 +142,9 @@ def test_a_file_is_written_and_works(name: str, own: Path) -> None:
     text = path.read_text()
     assert [line[1:] for line in dry.stdout.splitlines() if line.startswith("+") and line[1] != "+"] == text.splitlines()
     assert 'api_base: "http://localhost:8000/v1"\n' in text
-    assert "prefixes: [acme-]\n" in text
+    assert "prefixes: [initech-]\n" in text
     row = json.loads(run(app, ["provider", "show", name, "--json"]).stdout)
-    assert (row["from"], row["files"], row["models"], row["prefixes"]) == ("file", [str(path)], ["model-1"], ["acme-"])
+    assert (row["from"], row["files"], row["models"], row["prefixes"]) == ("file", [str(path)], ["model-1"], ["initech-"])
     checked = run(app, ["provider", "check", name, "--offline"])
     assert checked.exit_code == 0, checked.output
     assert {line.split()[0] for line in checked.stdout.splitlines()} == {"ok"}
@@ -147,31 +157,31 @@ def test_a_file_is_written_and_works(name: str, own: Path) -> None:
 
 @pytest.mark.parametrize("model", ["null", "true", "no", "1e3", "2024-01-01", "a/b:c", "@cf/x", "~", "on", "0x1f", "nan"])
 def test_every_name_of_a_model_is_a_text(model: str, own: Path) -> None:
-    done = run(app, arguments("acme", "--yaml-only", model=model))
+    done = run(app, arguments("initech", "--yaml-only", model=model))
     assert done.exit_code == 0, done.output
-    shown = run(app, ["provider", "show", "acme", "--json"])
+    shown = run(app, ["provider", "show", "initech", "--json"])
     assert shown.exit_code == 0, shown.output
     assert json.loads(shown.stdout)["models"] == [model]
 
 
 def test_a_file_that_is_there_is_left_alone(own: Path) -> None:
-    (own / "providers" / "acme.yaml").mkdir(parents=True)
+    (own / "providers" / "initech.yaml").mkdir(parents=True)
     before = snapshot(own)
-    done = run(app, arguments("acme", "--yaml-only"))
+    done = run(app, arguments("initech", "--yaml-only"))
     assert done.exit_code == 2, done.output
     assert snapshot(own) == before
 
 
 def test_the_directory_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INSIGHTS_CONFIG_DIR", str(tmp_path / "nowhere"))
-    done = run(app, arguments("acme", "--yaml-only"))
+    done = run(app, arguments("initech", "--yaml-only"))
     assert done.exit_code == 2, done.output
     assert "nowhere" in done.stderr
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_litellms_name_takes_a_package(own: Path) -> None:
-    done = run(app, arguments("acme", "--yaml-only", litellm_prefix="together_ai"))
+    done = run(app, arguments("initech", "--yaml-only", litellm_prefix="together_ai"))
     assert done.exit_code == 2
     assert "a file alone is for hosts with OpenAI's API" in done.stderr
     assert list(own.iterdir()) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.processes import Run, run_python
-from tests.unit.cli.shell import insights
+from tests.unit.cli.shell import insights, spawned
 
 from .project import ROOT, arguments
 
@@ -42,10 +42,10 @@ class Package:
 
     def command(self, *words: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
         """Runs the command with the package installed."""
-        return insights(*words, cwd=cwd or self.folder.parent, **{**self.env, **env})
+        return spawned(*words, cwd=cwd or self.folder.parent, **{**self.env, **env})
 
 
-def made(place: Path, name: str = "acme", *more: str, **changed: str) -> Package:
+def made(place: Path, name: str = "initech", *more: str, **changed: str) -> Package:
     """Has the command make a package in `place`, and pip build and install it, without a network."""
     done = insights(*arguments(name, "--out-of-tree", *more, **changed), cwd=place)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""A copy of this project, the command for a provider called Acme, and what it changed."""
+"""A copy of this project, the command for a provider called Initech, and what it changed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 
 from typer.testing import Result
 
-from tests.unit.cli.shell import insights
+from tests.unit.cli.shell import spawned
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 COPIED: Final = ("insights", "configs", "cassettes", "tests", "docs", "pyproject.toml", "README.md")
-ACME: Final = {
-    "--api-base": "https://api.acme.example/v1",
-    "--env-key": "ACME_API_KEY",
+INITECH: Final = {
+    "--api-base": "https://api.initech.example/v1",
+    "--env-key": "INITECH_API_KEY",
     "--model": "model-1",
     "--context": "128000",
     "--input-per-1k": "0.0123",
@@ -24,9 +24,9 @@ ACME: Final = {
 }
 
 
-def arguments(name: str | None = "acme", *more: str, **changed: str | None) -> list[str]:
+def arguments(name: str | None = "initech", *more: str, **changed: str | None) -> list[str]:
     """The arguments of `provider add`, all of them; `changed` gives an option another value, or None to leave it out."""
-    given: dict[str, str | None] = {**ACME, **{f"--{key.replace('_', '-')}": value for key, value in changed.items()}}
+    given: dict[str, str | None] = {**INITECH, **{f"--{key.replace('_', '-')}": value for key, value in changed.items()}}
     options = [part for key, value in given.items() if value is not None for part in (key, value)]
     return ["provider", "add", *([] if name is None else [name]), *options, *more]
 
@@ -44,7 +44,7 @@ def copy_project(folder: Path) -> Path:
 
 def run_in(copy: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Runs a copy's own command in it."""
-    return insights(*words, cwd=copy, PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", **env)
+    return spawned(*words, cwd=copy, PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", **env)
 
 
 def git(folder: Path, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

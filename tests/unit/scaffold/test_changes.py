@@ -172,7 +172,7 @@ def test_the_command_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").write_text("mine\n")
     before = snapshot(tmp_path)
-    done = CliRunner().invoke(app, arguments("acme", "--out-of-tree", "--into", "taken/below"))
+    done = CliRunner().invoke(app, arguments("initech", "--out-of-tree", "--into", "taken/below"))
     assert done.exit_code == 2, done.output
     assert isinstance(done.exception, SystemExit)
     assert [line for line in done.stderr.splitlines() if not line.startswith("  -> ")] == [done.stderr.splitlines()[0]]

@@ -15,14 +15,14 @@ HEAD = """\
 from insights.adapters.models.compatible import OpenAICompatible
 
 
-class AcmeAdapter(OpenAICompatible):
-    provider_name = "acme"
+class InitechAdapter(OpenAICompatible):
+    provider_name = "initech"
 
 """
 SOUND = "    pass\n"
 FILE = """\
-acme:
-  api_base: "https://api.acme.example/v1"
+initech:
+  api_base: "https://api.initech.example/v1"
   models:
     model-1:
       context_window: 8000
@@ -91,15 +91,15 @@ BROKEN = {
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None) -> Path:
-    """A directory of packages, with one that brings Acme; its module isn't written yet."""
+    """A directory of packages, with one that brings Initech; its module isn't written yet."""
     folder = tmp_path / "site"
-    info = folder / "insights_acme-1.0.dist-info"
+    info = folder / "insights_initech-1.0.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: insights-acme\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[insights.providers]\nacme = insights_acme_here:AcmeAdapter\n")
-    (folder / "acme.yaml").write_text(FILE)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: insights-initech\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[insights.providers]\ninitech = insights_initech_here:InitechAdapter\n")
+    (folder / "initech.yaml").write_text(FILE)
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.delitem(sys.modules, "insights_acme_here", raising=False)
+    monkeypatch.delitem(sys.modules, "insights_initech_here", raising=False)
     monkeypatch.chdir(tmp_path)
     installed.cache_clear()
     return folder
@@ -107,10 +107,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None) -> Pa
 
 def checked(site: Path, body: str, *more: str) -> tuple[int, dict[str, str], str]:
     """The exit code, the problem of each part ("" where there is none), and stderr."""
-    (site / "insights_acme_here.py").write_text(HEAD + body)
-    sys.modules.pop("insights_acme_here", None)
-    done = CliRunner().invoke(app, ["provider", "check", "acme", *more])
-    sys.modules.pop("insights_acme_here", None)
+    (site / "insights_initech_here.py").write_text(HEAD + body)
+    sys.modules.pop("insights_initech_here", None)
+    done = CliRunner().invoke(app, ["provider", "check", "initech", *more])
+    sys.modules.pop("insights_initech_here", None)
     assert done.exception is None or isinstance(done.exception, SystemExit)
     found = {}
     for line in done.stdout.splitlines():
@@ -143,17 +143,19 @@ def test_only_that_part_is_found(site: Path) -> None:
 def test_a_package_that_cannot_be_used(site: Path) -> None:
     code, found, said = checked(site, "    raise RuntimeError('the anvil fell')\n", "--offline")
     assert (code, found) == (2, {})
-    assert said.startswith("error: the package insights-acme brings the provider 'acme', which can't be used: RuntimeError")
+    assert said.startswith(
+        "error: the package insights-initech brings the provider 'initech', which can't be used: RuntimeError"
+    )
 
 
 def test_without_a_key_there_are_no_real_calls(site: Path) -> None:
     code, found, said = checked(site, SOUND)
     assert (code, len(found)) == (0, 10)
-    assert said == "no real calls: ACME_API_KEY is not set\n"
+    assert said == "no real calls: INITECH_API_KEY is not set\n"
 
 
 def test_without_prices(site: Path) -> None:
-    (site / "acme.yaml").write_text("acme:\n  api_base: https://api.acme.example/v1\n")
+    (site / "initech.yaml").write_text("initech:\n  api_base: https://api.initech.example/v1\n")
     code, found, _ = checked(site, SOUND, "--offline")
     assert code == 0
     assert "an unknown price, said so" in found

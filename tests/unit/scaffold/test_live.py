@@ -15,9 +15,9 @@ from tests.loopback import Received
 from tests.unit.adapters.answers import OpenAIChat
 from tests.unit.adapters.loopback import Answer, Loopback
 
-KEY = "acme-key-0123456789"
+KEY = "initech-key-0123456789"
 FILE = """\
-acme:
+initech:
   api_base: "{url}/v1"
   models:
     model-1:
@@ -40,14 +40,14 @@ def host(request: Received) -> Answer:
 
 
 @pytest.fixture
-def acme(tmp_path: Path, loopback: Loopback, monkeypatch: pytest.MonkeyPatch, forgotten: None) -> Path:
+def initech(tmp_path: Path, loopback: Loopback, monkeypatch: pytest.MonkeyPatch, forgotten: None) -> Path:
     """Its file, and the key in its variable; the host is the server."""
-    path = tmp_path / "config" / "providers" / "acme.yaml"
+    path = tmp_path / "config" / "providers" / "initech.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(FILE.format(url=loopback.url, can="streaming, tools, json_schema, vision"))
     monkeypatch.setenv("INSIGHTS_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setenv("INSIGHTS_NUM_RETRIES", "0")
-    monkeypatch.setenv("ACME_API_KEY", KEY)
+    monkeypatch.setenv("INITECH_API_KEY", KEY)
     monkeypatch.chdir(tmp_path)
     loopback.says(host)
     return path
@@ -55,7 +55,7 @@ def acme(tmp_path: Path, loopback: Loopback, monkeypatch: pytest.MonkeyPatch, fo
 
 def check(*more: str) -> tuple[int, list[str], str]:
     """The exit code, the lines of the real calls, and stderr."""
-    done = CliRunner().invoke(app, ["provider", "check", "acme", "--cassettes", "tapes", *more])
+    done = CliRunner().invoke(app, ["provider", "check", "initech", "--cassettes", "tapes", *more])
     assert done.exception is None or isinstance(done.exception, SystemExit)
     assert KEY not in done.output
     lines = done.stdout.splitlines()
@@ -64,7 +64,7 @@ def check(*more: str) -> tuple[int, list[str], str]:
     return done.exit_code, lines[begin:], done.stderr
 
 
-def test_one_call_a_capability_is_recorded(acme: Path, loopback: Loopback, tmp_path: Path) -> None:
+def test_one_call_a_capability_is_recorded(initech: Path, loopback: Loopback, tmp_path: Path) -> None:
     code, lines, _ = check()
     assert code == 0
     assert [line.split()[1] for line in lines] == ["plain:", "streaming:", "tools:", "json_schema:"]
@@ -73,43 +73,43 @@ def test_one_call_a_capability_is_recorded(acme: Path, loopback: Loopback, tmp_p
     # 2000 x 0.0123 / 1000 + 500 x 0.0456 / 1000
     assert all("$0.0474" in line for line in lines)
     assert {each.headers["authorization"] for each in loopback.received} == {f"Bearer {KEY}"}
-    files = sorted((tmp_path / "tapes" / "acme").iterdir())
+    files = sorted((tmp_path / "tapes" / "initech").iterdir())
     assert [path.name for path in files] == [f"live_{name}.yaml" for name in ("json_schema", "plain", "streaming", "tools")]
     for path in files:
         assert KEY not in path.read_text()
         said = yaml.safe_load(path.read_text())["recorded_from"]
-        assert "the live API of acme" in said["what"]
-        assert said["command"] == "insights provider check acme"
+        assert "the live API of initech" in said["what"]
+        assert said["command"] == "insights provider check initech"
 
 
-def test_what_is_recorded_replays_without_a_key(acme: Path, loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_recorded_replays_without_a_key(initech: Path, loopback: Loopback, monkeypatch: pytest.MonkeyPatch) -> None:
     check()
-    monkeypatch.delenv("ACME_API_KEY")
+    monkeypatch.delenv("INITECH_API_KEY")
     monkeypatch.setenv("CI", "true")
     sent = len(loopback.received)
-    with insights.use_cassette("tapes/acme/live_plain.yaml"):
-        found = insights.completion("acme/model-1", "What is the capital of France? One word.", max_tokens=256, cache=False)
+    with insights.use_cassette("tapes/initech/live_plain.yaml"):
+        found = insights.completion("initech/model-1", "What is the capital of France? One word.", max_tokens=256, cache=False)
     assert found.text == "Hello there"
     assert found.cost is not None
     assert found.cost.total == Decimal("0.0474")
-    with insights.use_cassette("tapes/acme/live_streaming.yaml"):
-        stream = insights.completion("acme/model-1", "Count from one to five.", max_tokens=256, stream=True, cache=False)
+    with insights.use_cassette("tapes/initech/live_streaming.yaml"):
+        stream = insights.completion("initech/model-1", "Count from one to five.", max_tokens=256, stream=True, cache=False)
         assert "".join(chunk.text for chunk in stream) == "Hello there"
     assert len(loopback.received) == sent
 
 
-def test_a_second_run_records_anew(acme: Path, tmp_path: Path, loopback: Loopback) -> None:
+def test_a_second_run_records_anew(initech: Path, tmp_path: Path, loopback: Loopback) -> None:
     check()
-    before = (tmp_path / "tapes/acme/live_plain.yaml").read_text()
+    before = (tmp_path / "tapes/initech/live_plain.yaml").read_text()
     loopback.says(lambda asked: CHAT.whole({"content": "Other words"}, "stop") if not asked.body.get("stream") else host(asked))
     check()
-    after = (tmp_path / "tapes/acme/live_plain.yaml").read_text()
+    after = (tmp_path / "tapes/initech/live_plain.yaml").read_text()
     assert "Hello there" in before
     assert "Other words" in after
     assert "Hello there" not in after
 
 
-def test_another_model_and_fewer_capabilities(acme: Path, loopback: Loopback) -> None:
+def test_another_model_and_fewer_capabilities(initech: Path, loopback: Loopback) -> None:
     code, lines, _ = check("-m", "model-2")
     assert code == 0
     assert [line.split()[1] for line in lines] == ["plain:", "streaming:"]
@@ -118,7 +118,7 @@ def test_another_model_and_fewer_capabilities(acme: Path, loopback: Loopback) ->
 
 
 @pytest.mark.parametrize(("status", "why"), [(401, "the provider says no"), (500, "the provider says no")])
-def test_a_host_that_refuses_is_a_problem(acme: Path, loopback: Loopback, tmp_path: Path, status: int, why: str) -> None:
+def test_a_host_that_refuses_is_a_problem(initech: Path, loopback: Loopback, tmp_path: Path, status: int, why: str) -> None:
     loopback.says(CHAT.error(status))
     code, lines, _ = check()
     assert code == 1
@@ -128,7 +128,7 @@ def test_a_host_that_refuses_is_a_problem(acme: Path, loopback: Loopback, tmp_pa
     assert len(loopback.received) == 4
 
 
-def test_a_refusal_is_not_left_lying_as_a_recording(acme: Path, loopback: Loopback, tmp_path: Path) -> None:
+def test_a_refusal_is_not_left_lying_as_a_recording(initech: Path, loopback: Loopback, tmp_path: Path) -> None:
     check()
     before = {path: path.read_bytes() for path in (tmp_path / "tapes").rglob("*.yaml")}
     loopback.says(CHAT.error(500))
@@ -136,7 +136,7 @@ def test_a_refusal_is_not_left_lying_as_a_recording(acme: Path, loopback: Loopba
     assert {path: path.read_bytes() for path in (tmp_path / "tapes").rglob("*.yaml")} == before
 
 
-def test_no_tool_called_is_a_problem(acme: Path, loopback: Loopback) -> None:
+def test_no_tool_called_is_a_problem(initech: Path, loopback: Loopback) -> None:
     loopback.says(lambda asked: CHAT.text() if asked.body.get("tools") else host(asked))
     code, lines, _ = check()
     assert code == 1
@@ -145,7 +145,7 @@ def test_no_tool_called_is_a_problem(acme: Path, loopback: Loopback) -> None:
     ]
 
 
-def test_offline_makes_none(acme: Path, loopback: Loopback, tmp_path: Path) -> None:
+def test_offline_makes_none(initech: Path, loopback: Loopback, tmp_path: Path) -> None:
     code, lines, _ = check("--offline")
     assert (code, lines) == (0, [])
     assert loopback.received == []
@@ -153,7 +153,7 @@ def test_offline_makes_none(acme: Path, loopback: Loopback, tmp_path: Path) -> N
 
 
 def test_in_ci_it_is_said_that_nothing_is_recorded(
-    acme: Path, loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    initech: Path, loopback: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A check that makes no call, or calls that aren't recorded, must not look like one that made them."""
     monkeypatch.setenv("CI", "true")
@@ -164,8 +164,8 @@ def test_in_ci_it_is_said_that_nothing_is_recorded(
     assert loopback.received == []
 
 
-def test_nothing_listens(acme: Path, loopback: Loopback) -> None:
-    acme.write_text(FILE.format(url="http://127.0.0.1:9", can="streaming"))
+def test_nothing_listens(initech: Path, loopback: Loopback) -> None:
+    initech.write_text(FILE.format(url="http://127.0.0.1:9", can="streaming"))
     code, lines, _ = check()
     assert code == 1
     assert [line.split(":")[0] for line in lines if line.startswith("problem")] == ["problem  plain", "problem  streaming"]

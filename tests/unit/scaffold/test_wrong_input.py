@@ -17,36 +17,46 @@ NAMES = {
     "together_ai": ("'together_ai' is another name of together", "choose another"),
     "fallback": ("fallback.yaml is something else", "choose another"),
     "aliases": ("aliases.yaml is something else", "choose another"),
-    "Acme": ("'Acme' can't be a provider's name", "small letters"),
+    "Initech": ("'Initech' can't be a provider's name", "small letters"),
     "my-host": ("'my-host' can't be a module's name", "write my_host"),
     "class": ("'class' can't be a module's name", ""),
     "wire": ("models/wire.py: exists already", ""),
     "__init__": ("can't be a provider's name", ""),
-    "../acme": ("can't be a provider's name", ""),
-    "1acme": ("can't be a provider's name", "a letter first"),
-    "acme ": ("can't be a provider's name", ""),
+    "../initech": ("can't be a provider's name", ""),
+    "1initech": ("can't be a provider's name", "a letter first"),
+    "initech ": ("can't be a provider's name", ""),
     "": ("can't be a provider's name", ""),
     "a" * 41: ("can't be a provider's name", ""),
 }
 OPTIONS = [
-    ("api_base", "acme", "must be a full URL, got 'acme'", "e.g. https://"),
-    ("api_base", "api.acme.example/v1", "must be a full URL", "e.g. https://"),
-    ("api_base", "ftp://api.acme.example", "must be a full URL", "e.g. https://"),
-    ("api_base", "https://[acme/v1", "is no URL", "e.g. https://"),
-    ("api_base", "http://api.acme.example/v1", "is plain http to api.acme.example", "use https"),
-    ("api_base", "https://me:sesame@api.acme.example/v1", "carries a user name or password", ""),
-    ("api_base", "https://api.acme.example/v1?key=1", "has a query", "up to its path"),
+    ("api_base", "initech", "must be a full URL, got 'initech'", "e.g. https://"),
+    ("api_base", "api.initech.example/v1", "must be a full URL", "e.g. https://"),
+    ("api_base", "ftp://api.initech.example", "must be a full URL", "e.g. https://"),
+    ("api_base", "https://[initech/v1", "is no URL", "e.g. https://"),
+    ("api_base", "http://api.initech.example/v1", "is plain http to api.initech.example", "use https"),
+    ("api_base", "https://me:sesame@api.initech.example/v1", "carries a user name or password", ""),
+    ("api_base", "https://api.initech.example/v1?key=1", "has a query", "up to its path"),
     ("api_base", "https://169.254.169.254/v1", "is a link-local address", ""),
     ("api_base", "https://api.openai.com/v1", "api.openai.com is a host of openai", "openai/MODEL"),
     ("api_base", "https://API.OpenAI.com/other", "api.openai.com is a host of openai", "openai/MODEL"),
-    ("api_base", "https://api.acme.example/v1/chat/completions", "which insights adds", "give https://api.acme.example/v1"),
-    ("api_base", "https://api.acme.example/v1/chat/completions/", "which insights adds", "give https://api.acme.example/v1"),
-    ("env_key", "openai key", "'openai key' is no name for a key's variable", "e.g. ACME_API_KEY"),
-    ("env_key", "acme_api_key", "is no name for a key's variable", "e.g. ACME_API_KEY"),
-    ("env_key", "PATH", "is no name for a key's variable", "e.g. ACME_API_KEY"),
-    ("env_key", "sk-0123456789", "is no name for a key's variable", "e.g. ACME_API_KEY"),
-    ("env_key", "OPENAI_API_KEY", "OPENAI_API_KEY holds the key of openai", "e.g. ACME_API_KEY"),
-    ("env_key", "GOOGLE_API_KEY", "GOOGLE_API_KEY holds the key of gemini", "e.g. ACME_API_KEY"),
+    (
+        "api_base",
+        "https://api.initech.example/v1/chat/completions",
+        "which insights adds",
+        "give https://api.initech.example/v1",
+    ),
+    (
+        "api_base",
+        "https://api.initech.example/v1/chat/completions/",
+        "which insights adds",
+        "give https://api.initech.example/v1",
+    ),
+    ("env_key", "openai key", "'openai key' is no name for a key's variable", "e.g. INITECH_API_KEY"),
+    ("env_key", "initech_api_key", "is no name for a key's variable", "e.g. INITECH_API_KEY"),
+    ("env_key", "PATH", "is no name for a key's variable", "e.g. INITECH_API_KEY"),
+    ("env_key", "sk-0123456789", "is no name for a key's variable", "e.g. INITECH_API_KEY"),
+    ("env_key", "OPENAI_API_KEY", "OPENAI_API_KEY holds the key of openai", "e.g. INITECH_API_KEY"),
+    ("env_key", "GOOGLE_API_KEY", "GOOGLE_API_KEY holds the key of gemini", "e.g. INITECH_API_KEY"),
     ("model", "model 1", "'model 1' is no name of a model", "without spaces"),
     ("model", 'model"1', "is no name of a model", "without spaces and quotes"),
     ("model", "model\n1", "is no name of a model", ""),
@@ -71,8 +81,8 @@ OPTIONS = [
     ("prefix", "glm", "'glm' leads to zai", "choose another"),
     ("prefix", "gp", "'gp' is the beginning of 'gpt-', which leads to openai", "choose a longer one"),
     ("prefix", "llama", "'llama' would take llama", "choose another"),
-    ("prefix", "acme/", "--prefix", "e.g. acme-"),
-    ("prefix", "Acme-", "--prefix", "e.g. acme-"),
+    ("prefix", "initech/", "--prefix", "e.g. acme-"),
+    ("prefix", "Initech-", "--prefix", "e.g. acme-"),
     ("prefix", "a", "--prefix", "e.g. acme-"),
     ("prefix", "", "--prefix", "e.g. acme-"),
     ("litellm_prefix", "together-ai", "litellm has no provider 'together-ai'", "did you mean together_ai?"),
@@ -82,15 +92,15 @@ OPTIONS = [
     ("source", "two\nlines", "--source", "e.g. https://"),
 ]
 COMBINATIONS = {
-    "two ways": (arguments("acme", "--out-of-tree", "--yaml-only"), "--out-of-tree and --yaml-only are two ways"),
-    "no package": (arguments("acme", "--into", "here"), "--into says where a package goes"),
-    "a stand-in": (arguments("acme", "--yaml-only", "--fallback"), "--fallback: --yaml-only writes no other file"),
-    "no directory": (arguments("acme", "--yaml-only"), "no directory for it is named"),
+    "two ways": (arguments("initech", "--out-of-tree", "--yaml-only"), "--out-of-tree and --yaml-only are two ways"),
+    "no package": (arguments("initech", "--into", "here"), "--into says where a package goes"),
+    "a stand-in": (arguments("initech", "--yaml-only", "--fallback"), "--fallback: --yaml-only writes no other file"),
+    "no directory": (arguments("initech", "--yaml-only"), "no directory for it is named"),
     "nothing": (
         ["provider", "add"],
         "missing: NAME, --api-base, --env-key, --model, --context, --input-per-1k, --output-per-1k",
     ),
-    "no model": (arguments("acme", model=None), "missing: --model"),
+    "no model": (arguments("initech", model=None), "missing: --model"),
     "no name": (arguments(None), "missing: NAME"),
 }
 
@@ -113,11 +123,11 @@ def test_names(name: str, checkout: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("option", "value", "line", "hint"), OPTIONS, ids=[f"{row[0]} {row[1]!r}" for row in OPTIONS])
 def test_options(option: str, value: str, line: str, hint: str, checkout: Path, tmp_path: Path) -> None:
-    said = refused(arguments("acme", **{option: value}), checkout, tmp_path)
+    said = refused(arguments("initech", **{option: value}), checkout, tmp_path)
     first, _, rest = said.partition("\n")
     assert line in first
     assert hint in rest
-    assert refused(arguments("acme", "--out-of-tree", **{option: value}), tmp_path) == said
+    assert refused(arguments("initech", "--out-of-tree", **{option: value}), tmp_path) == said
 
 
 @pytest.mark.parametrize("case", COMBINATIONS)
@@ -126,10 +136,10 @@ def test_combinations(case: str, checkout: Path, tmp_path: Path) -> None:
     assert line in refused(words, checkout, tmp_path)
 
 
-@pytest.mark.parametrize("prefix", ["gpt-acme-", "claude-acme"])
+@pytest.mark.parametrize("prefix", ["gpt-initech-", "claude-initech"])
 def test_a_prefix_below_a_shipped_one_is_for_shipped_providers_only(prefix: str, checkout: Path, tmp_path: Path) -> None:
     """The longest of the shipped ones wins; those of others come after all of them."""
-    said = refused(arguments("acme", "--out-of-tree", prefix=prefix), checkout, tmp_path)
+    said = refused(arguments("initech", "--out-of-tree", prefix=prefix), checkout, tmp_path)
     assert f"'{prefix}' begins with" in said
 
 
@@ -139,8 +149,8 @@ def test_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:
     before = snapshot(tmp_path)
     for words, line in (
         (arguments("openai"), "error: NAME: there is a provider 'openai' already"),
-        (arguments("acme", input_per_1k="2.5"), "error: --input-per-1k: 2.5 USD per 1,000 tokens is dearer than any model"),
-        (arguments("acme", context=None), "error: missing: --context"),
+        (arguments("initech", input_per_1k="2.5"), "error: --input-per-1k: 2.5 USD per 1,000 tokens is dearer than any model"),
+        (arguments("initech", context=None), "error: missing: --context"),
     ):
         done = run_in(copy, *words)
         assert (done.returncode, done.stdout) == (2, "")

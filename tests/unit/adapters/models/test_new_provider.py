@@ -19,21 +19,21 @@ from tests.unit.adapters.loopback import Loopback
 from tests.unit.scaffold.project import arguments, changed, contents, copy_project, run_in
 
 WRITTEN = {
-    "insights/adapters/models/acme.py",
+    "insights/adapters/models/initech.py",
     "insights/adapters/models/factory.py",
-    "configs/providers/acme.yaml",
+    "configs/providers/initech.yaml",
     "configs/providers/fallback.yaml",
-    "cassettes/acme/plain.yaml",
+    "cassettes/initech/plain.yaml",
     "docs/providers.md",
 }
-KEY = "acme-key-0123456789"
+KEY = "initech-key-0123456789"
 # 0.0123 and 0.0456 USD per 1,000 tokens: 2000 x 0.0123 / 1000 + 500 x 0.0456 / 1000
 COST = Decimal("0.0474")
 
 
 @dataclass(frozen=True)
 class Project:
-    """The copy with Acme in it, what the command changed there, and what it printed."""
+    """The copy with Initech in it, what the command changed there, and what it printed."""
 
     root: Path
     changed: set[str]
@@ -55,10 +55,10 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A copy of the project with Acme in it."""
+    """A copy of the project with Initech in it."""
     root = copy_project(tmp_path_factory.mktemp("project"))
     before = contents(root)
-    done = run_in(root, *arguments("acme", "--fallback", prefix="acme-"))
+    done = run_in(root, *arguments("initech", "--fallback", prefix="initech-"))
     assert done.returncode == 0, done.stderr
     printed = {Path(line).relative_to(root).as_posix() for line in done.stdout.splitlines()}
     yield Project(root, changed(before, contents(root)), printed)
@@ -67,13 +67,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 def test_only_what_the_command_names_has_changed(project: Project) -> None:
     assert project.changed == project.printed == WRITTEN
-    assert "default: [acme/model-1]\n" in (project.root / "configs/providers/fallback.yaml").read_text()
+    assert "default: [initech/model-1]\n" in (project.root / "configs/providers/fallback.yaml").read_text()
 
 
 CALL = """
 given = dict(cache=False, num_retries=0, fallbacks=[], api_base=sys.argv[1], api_key=sys.argv[2])
-found = insights.completion("acme-roadrunner", "Hello", top_k=7, **given)
-named = insights.completion("acme/model-1", "Hello", **given)
+found = insights.completion("initech-roadrunner", "Hello", top_k=7, **given)
+named = insights.completion("initech/model-1", "Hello", **given)
 tell(found.text, found.provider, found.cost, named.text, named.provider, str(named.cost.total))
 """
 
@@ -81,21 +81,21 @@ tell(found.text, found.provider, found.cost, named.text, named.provider, str(nam
 def test_it_answers_and_has_a_price(project: Project, loopback: Loopback) -> None:
     loopback.says(OpenAIChat().text())
     found = project.tells(CALL, loopback.url, KEY)
-    assert found == [TEXT, "acme", None, TEXT, "acme", str(COST)]
+    assert found == [TEXT, "initech", None, TEXT, "initech", str(COST)]
     assert PROMPT * Decimal("0.0123") + COMPLETION * Decimal("0.0456") == COST * 1000
     first, second = loopback.received
-    assert (first.target, first.body["model"], first.body["top_k"]) == ("/chat/completions", "acme-roadrunner", 7)
+    assert (first.target, first.body["model"], first.body["top_k"]) == ("/chat/completions", "initech-roadrunner", 7)
     assert second.body["model"] == "model-1"
     assert {each.headers["authorization"] for each in (first, second)} == {f"Bearer {KEY}"}
 
 
 FALLBACKS = """
 mistral = dict(cache=False, num_retries=0, api_base=sys.argv[1] + "/mistral", api_key="mistral-key-0123")
-there = {"model": "acme/model-1", "api_base": sys.argv[1] + "/acme", "api_key": sys.argv[2]}
+there = {"model": "initech/model-1", "api_base": sys.argv[1] + "/initech", "api_key": sys.argv[2]}
 found = [insights.completion("mistral/mistral-small-latest", "Hello", fallbacks=[there], **mistral)]
-acme = {**there, "cache": False, "num_retries": 0}
+initech = {**there, "cache": False, "num_retries": 0}
 back = {"model": "mistral/mistral-small-latest", "api_base": sys.argv[1] + "/second", "api_key": "mistral-key-0123"}
-found.append(insights.completion(messages="Hello", fallbacks=[back], **{**acme, "api_base": sys.argv[1] + "/broken"}))
+found.append(insights.completion(messages="Hello", fallbacks=[back], **{**initech, "api_base": sys.argv[1] + "/broken"}))
 tell(*([each.provider, [one.decision for one in each.trace.attempts]] for each in found))
 """
 BY_THE_SHIPPED_CHAIN = """
@@ -111,9 +111,9 @@ def test_fallbacks_to_it_and_from_it(project: Project, loopback: Loopback) -> No
     chat = OpenAIChat()
     loopback.says(chat.error(500), chat.text(), chat.error(500), chat.text())
     to, back = project.tells(FALLBACKS, loopback.url, KEY)
-    assert to == ["acme", ["next", "answer"]]
+    assert to == ["initech", ["next", "answer"]]
     assert back == ["mistral", ["next", "answer"]]
-    targets = ["/mistral", "/acme", "/broken", "/second"]
+    targets = ["/mistral", "/initech", "/broken", "/second"]
     assert [each.target.removesuffix("/chat/completions") for each in loopback.received] == targets
 
 
@@ -121,17 +121,17 @@ def test_fallbacks_to_it_and_from_it(project: Project, loopback: Loopback) -> No
 def test_the_shipped_chain_has_it_where_its_key_is_set(
     project: Project, loopback: Loopback, tmp_path: Path, key_set: bool
 ) -> None:
-    for name in ("mistral", "acme"):
+    for name in ("mistral", "initech"):
         (tmp_path / f"{name}.yaml").write_text(f'{name}:\n  api_base: "{loopback.url}/{name}"\n')
     # A host of one's own machine needs no key; one without any is seen to be left out.
     if not key_set:
-        (tmp_path / "acme.yaml").unlink()
+        (tmp_path / "initech.yaml").unlink()
     loopback.says(OpenAIChat().error(500), OpenAIChat().text())
     env = {"INSIGHTS_CONFIG_DIR": str(tmp_path), "MISTRAL_API_KEY": "mistral-key-0123"}
-    found = project.tells(BY_THE_SHIPPED_CHAIN, **env, **({"ACME_API_KEY": KEY} if key_set else {}))
+    found = project.tells(BY_THE_SHIPPED_CHAIN, **env, **({"INITECH_API_KEY": KEY} if key_set else {}))
     if key_set:
-        assert found == ["acme", TEXT, str(COST)]
-        assert [each.target for each in loopback.received] == ["/mistral/chat/completions", "/acme/chat/completions"]
+        assert found == ["initech", TEXT, str(COST)]
+        assert [each.target for each in loopback.received] == ["/mistral/chat/completions", "/initech/chat/completions"]
         assert loopback.received[1].headers["authorization"] == f"Bearer {KEY}"
     else:
         assert found == ["InternalServerError"]  # of the model that was asked, as if there were no chain
@@ -141,45 +141,43 @@ def test_the_shipped_chain_has_it_where_its_key_is_set(
 REPLAYED = """
 import tests.network_guard as guard
 guard.install()
-with insights.use_cassette("cassettes/acme/plain.yaml", mode="replay"):
-    found = insights.completion("acme/model-1", "What is the capital of France?")
+with insights.use_cassette("cassettes/initech/plain.yaml", mode="replay"):
+    found = insights.completion("initech/model-1", "What is the capital of France?")
 tell(found.text, found.provider, found.usage.prompt_tokens, found.usage.completion_tokens, str(found.cost.total), guard.refused)
 """
 
 
 def test_its_cassette_replays_without_a_key(project: Project) -> None:
     text, provider, prompt, completion, cost, refused = project.tells(REPLAYED)
-    assert (text, provider, refused) == ("The capital of France is Paris.", "acme", [])
+    assert (text, provider, refused) == ("The capital of France is Paris.", "initech", [])
     assert Decimal(cost) == (prompt * Decimal("0.0123") + completion * Decimal("0.0456")) / 1000 > 0
-    cassette = (project.root / "cassettes/acme/plain.yaml").read_text()
-    assert "uri: https://api.acme.example/v1/chat/completions" in cassette
+    cassette = (project.root / "cassettes/initech/plain.yaml").read_text()
+    assert "uri: https://api.initech.example/v1/chat/completions" in cassette
     assert "test-key" not in cassette
     assert "127.0.0.1" not in cassette
 
 
 def test_the_projects_own_tests_run_over_it_at_once(project: Project) -> None:
-    """Acme's part of the contract, of the provider files, the cassettes and the simulator; and what is about all of them."""
+    """Initech's part of the contract, of the provider files, the cassettes and the simulator; and what is about all of them."""
     suites = ("unit/adapters/models/test_contract.py", "unit/test_configs.py", "test_cassettes.py", "simulator")
-    words = (
-        "acme or same_set or missing_key or every_prefix or are_the_same or scenes_are or every_provider_has or shipped_chains"
-    )
+    words = "initech or same_set or missing_key or every_prefix or are_the_same or scenes_are or every_provider_has"
     done = project.python(
         *("-m", "pytest", *(f"tests/{suite}" for suite in suites), "tests/test_site.py", "-q", "-p", "no:cacheprovider"),
-        *("-p", "no:xdist", "-k", f"{words} or table_of_providers", "--no-header", "-rN"),
+        *("-p", "no:xdist", "-k", f"{words} or shipped_chains or table_of_providers", "--no-header", "-rN"),
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     passed = int(done.stdout.rpartition(" passed")[0].split()[-1])
-    assert passed >= 31 + 8  # Acme's own in the contract, and what is about all providers
+    assert passed >= 31 + 8  # Initech's own in the contract, and what is about all providers
 
 
 def test_what_is_written_is_clean(project: Project) -> None:
-    new = ("insights/adapters/models/acme.py", "insights/adapters/models/factory.py")
+    new = ("insights/adapters/models/initech.py", "insights/adapters/models/factory.py")
     ruff = Path(sys.executable).with_name("ruff")
     for words in (("check", "--no-cache"), ("format", "--check", "--no-cache")):
         done = run_python(
             "-c", f"import subprocess; raise SystemExit(subprocess.call({[str(ruff), *words, *new]!r}))", cwd=project.root
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    text = (project.root / "configs/providers/acme.yaml").read_text()
+    text = (project.root / "configs/providers/initech.yaml").read_text()
     assert text.isascii()
     assert max(map(len, text.splitlines())) <= 128
