@@ -44,7 +44,13 @@ class RouteExplanation:
         price = ", ".join(
             f"{name.removeprefix('cost_').removesuffix('_per_1k')} {value}" for name, value in self.prices.items()
         )
-        key = f"set, from {self.key_from}" if self.key_set else "not set" if self.problem else "none needed"
+        key = (
+            f"set, from {self.key_from}{', but not sent' * bool(self.problem)}"
+            if self.key_set
+            else "not set"
+            if self.problem
+            else "none needed"
+        )
         checked = f" (checked {self.price_date})" if self.price_date else ""
         rows = {
             "model": f"{self.provider}/{self.model}",
@@ -67,6 +73,7 @@ def explain(route: Route, model: LiteLLMChatModel, settings: Settings) -> RouteE
         where = endpoint(config, settings, base=model.base, api_key=model._api_key, required=model.key_required)
     except InsightsError as error:
         problem = error.message
+    key_from = where.key_from if where else next((name for name in config.key_names if settings.key(name) is not None), None)
     with contextlib.suppress(InsightsError):
         url = model.lane(ChatRequest(model=model.model_id, messages=[])).url(model.base, False)
     return RouteExplanation(
@@ -76,8 +83,8 @@ def explain(route: Route, model: LiteLLMChatModel, settings: Settings) -> RouteE
         url=url,
         host=urlsplit(url).hostname or "",
         key_variable=config.env_key,
-        key_set=where is not None and where.key is not None,
-        key_from=where.key_from if where else None,
+        key_set=key_from is not None,
+        key_from=key_from,
         prices={name: f"{value:f}" for name, value in (info.prices if info else {}).items()},
         price_source=info.source if info else None,
         price_date=info.checked.isoformat() if info and info.checked else None,

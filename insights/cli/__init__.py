@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -26,6 +27,8 @@ def main() -> None:
         code = 130
     except BrokenPipeError:
         code = 1
+    except OSError as error:  # a full disk, for one
+        code = _unwritten(error)
     code = _flushed(code)
     sys.exit(code)
 
@@ -36,7 +39,17 @@ def _flushed(code: str | int | None) -> str | int | None:
         try:
             if stream is not None:
                 stream.flush()
-        except BrokenPipeError:
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                _unwritten(error)
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             code = code or 1
     return code
+
+
+def _unwritten(error: OSError) -> int:
+    """Says what the system refused, if it can still be said; the exit code."""
+    with contextlib.suppress(OSError, ValueError):
+        where = f" {error.filename}" if error.filename else ""
+        print(f"error: the system refuses{where}: {error.strerror or error}", file=sys.stderr)
+    return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,11 @@ def said(error: InsightsError) -> str:
     text = f"error: {error}"
     for theirs, ours in _OPTIONS:
         text = text.replace(theirs, ours)
+    if isinstance(error, errors.CassetteMissingError):
+        # The library's hint records a whole script anew; one question is added to what is there.
+        text = re.sub(
+            r"-> record it: .*", "-> record it: the same command with --record-mode auto, with the provider's key", text
+        )
     return text
 
 

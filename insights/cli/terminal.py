@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -62,12 +63,13 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """A table: folded to a terminal's width, and as wide as it needs to be for anything else.
+    """A table: folded to a terminal's width where that leaves names and figures whole, and as wide as it needs to be elsewhere.
 
     Args:
         right: the columns that are set to the right.
     """
-    if not is_terminal(sys.stdout):
+    least = _least_width(columns, rows, right)
+    if not is_terminal(sys.stdout) or least > shutil.get_terminal_size().columns:
         _print_plain([columns, *rows], [name in right for name in columns])
         return
     from rich.box import SIMPLE_HEAD
@@ -77,10 +79,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(columns):
+        whole = index == 0 or name in right  # names and figures; other texts may be folded
         longest = max((len(row[index]) for row in rows), default=0)
-        least = min(longest, 32) if index == 0 else None  # a name is not cut into syllables
         table.add_column(
-            name, justify="right" if name in right else "left", overflow="fold", no_wrap=name in right, min_width=least
+            name,
+            justify="right" if name in right else "left",
+            overflow="fold",
+            no_wrap=whole,
+            min_width=longest if whole else min(longest, FOLDED),
         )
     for row in rows:
         table.add_row(*(Text(harmless(cell)) for cell in row))  # as Text, so that nothing is taken for markup
@@ -88,11 +94,21 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right:
     console.print(table)
 
 
+FOLDED: Final = 24
+"""The least width of a column that may be folded."""
+
+
+def _least_width(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> int:
+    widths = [max(len(name), *(len(row[index]) for row in rows), 0) for index, name in enumerate(columns)]
+    whole = [index == 0 or name in right for index, name in enumerate(columns)]
+    return sum(w if kept else min(w, FOLDED) for w, kept in zip(widths, whole, strict=True)) + 3 * len(columns)
+
+
 def _print_plain(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
     """Rows below each other, nothing cut, for other programs and for files."""
     widths = [max(len(row[index]) for row in rows) for index in range(len(right))]
     for row in rows:
-        cells = zip((cell.replace("\n", " ") for cell in row), widths, right, strict=True)
+        cells = zip((harmless(cell).replace("\n", " ") for cell in row), widths, right, strict=True)
         print("  ".join(cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in cells).rstrip())
 
 
@@ -102,6 +118,9 @@ def _warned(message: Warning | str, *about: Any, **more: Any) -> None:
 
 def settle() -> None:
     """Sees that what can't be written in the stream's encoding is no error, and that warnings are said in a line."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the end
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

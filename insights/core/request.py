@@ -231,13 +231,26 @@ def plain(value: Any, where: str) -> Any:
         raise BadRequestError(f"{where} contains itself, or is nested too deeply") from None
 
 
+def _text(value: str, where: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise BadRequestError(
+            f"{where} has half a character at {error.start}, which no text can have",
+            hint="bytes were decoded wrongly: decode them as UTF-8, or with errors='replace'",
+        ) from None
+    return value
+
+
 def _plain(value: Any, where: str) -> Any:
     """`value` as JSON data: pydantic models dumped, tuples and sets as lists, everything copied.
 
     Raises:
         BadRequestError: something with no JSON form, or NaN and infinities, which JSON doesn't have.
     """
-    if value is None or isinstance(value, (str, bool)):
+    if isinstance(value, str):
+        return value if value.isascii() else _text(value, where)
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         if value.bit_length() > 4096:  # Python itself refuses to write much longer ones

@@ -75,6 +75,7 @@ def examine(settings: Settings, *, offline: bool = False, provider: str | None =
         raise BadRequestError(f"there is no provider {provider!r}", hint=f"providers are {', '.join(names)}")
     asked = names if provider is None else [provider]
     found += files.configuration(settings, catalog)
+    found += keys.model(settings, catalog)
     found += keys.keys(settings, catalog, asked, named=provider is not None)
     found += [] if offline else keys.hosts(settings, catalog, asked)
     found += places.cache(settings)

@@ -26,7 +26,7 @@ def configuration(settings: Settings, catalog: Catalog) -> Iterator[Finding]:
     """What is wrong in the shipped files and in the user's."""
     count, wrong = 0, 0
     directories = catalog.directories
-    for directory in directories:
+    for directory in dict.fromkeys(directories):
         if not directory.is_dir():
             continue
         for path in sorted(directory.glob("*.yaml")):

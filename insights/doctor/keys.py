@@ -48,13 +48,17 @@ def keys(settings: Settings, catalog: Catalog, names: Sequence[str], *, named: b
         if config is None:
             continue
         variable = _variable(settings, config)
+        problem = _problem(settings, catalog, name) if variable is not None or named else None
         if variable is None:
-            if config.key_required:
+            if config.key_required and (problem is not None or not named):
                 missing.append(config.env_key)
             elif named:
                 yield Finding("keys", "ok", f"{name}: no key is needed")
             continue
         anywhere = True
+        if problem is not None:
+            yield Finding("keys", "problem", f"{name}: {problem}", f"see `insights route {name}/MODEL`")
+            continue
         key = settings.key(variable)
         wrong = _looks_wrong(os.environ.get(variable, ""), key.get_secret_value() if key else "")
         if wrong:
@@ -67,6 +71,35 @@ def keys(settings: Settings, catalog: Catalog, names: Sequence[str], *, named: b
         yield Finding("keys", "note", "no provider's key is set", f"e.g. export {missing[0]}=...; see `insights route MODEL`")
     elif missing:
         yield Finding("keys", "note", f"not set: {', '.join(missing)}")
+
+
+def _problem(settings: Settings, catalog: Catalog, name: str) -> str | None:
+    """What would stop a call to this provider before it is sent."""
+    from insights.adapters.models.routes import Route
+    from insights.explain import explain
+    from insights.planning import Planner
+
+    planner = Planner(settings)
+    planner.catalog = catalog
+    try:
+        return explain(Route(name, "-", ""), planner.adapter("-", name, {}), settings).problem
+    except InsightsError as error:
+        return error.message
+
+
+def model(settings: Settings, catalog: Catalog) -> Iterator[Finding]:
+    """Whether the model that `insights ask` takes where none is named leads anywhere."""
+    from insights.adapters.models.factory import ROUTER
+
+    try:
+        name = settings.variable("INSIGHTS_MODEL")
+    except ConfigError:  # a .env file that can't be read, which is told among the settings
+        return
+    try:
+        if name is not None:
+            ROUTER.find(name, catalog)
+    except InsightsError as error:
+        yield Finding("settings", "problem", f"INSIGHTS_MODEL: {error.message}", error.hint)
 
 
 def _looks_wrong(written: str, key: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -93,7 +94,13 @@ def unusable(directory: Path) -> str | None:
                 return f"{directory} can be written to by everybody"
     except OSError as error:
         return f"{there} can't be looked at: {error.strerror}"
-    return None if os.access(there, os.W_OK | os.X_OK) else f"{there} can't be written to"
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f"{there} can't be written to"
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".insights-", dir=there))  # some file systems refuse what their permissions allow
+    except OSError as error:
+        return f"{there} can't be written to: {error.strerror}"
+    return None
 
 
 def _count(path: Path, query: str) -> tuple[int, sqlite3.Error | None]:

@@ -58,7 +58,7 @@ def test_without_a_key() -> None:
 
 def test_a_key_that_is_not_sent_there(client: Client) -> None:
     found = client.explain_route("openai/test-model", api_base="https://proxy.example/v1")
-    assert (found.host, found.key_set) == ("proxy.example", False)
+    assert (found.host, found.key_set) == ("proxy.example", True)
     assert found.problem == "proxy.example is not a host of openai, so OPENAI_API_KEY is not sent there"
 
 

@@ -153,6 +153,9 @@ class Router:
     def _suggestion(self, model: str, catalog: Catalog) -> str:
         head, _, rest = model.partition("/")
         names = self.names(catalog)
+        first, colon, last = model.partition(":")
+        if colon and last and first in names:  # as LangChain and others write it
+            return f"did you mean {first}/{last}?"
         meant = difflib.get_close_matches(head.lower(), names, n=1, cutoff=0.7)
         if rest and meant:
             return f"did you mean {meant[0]}/{rest}?"

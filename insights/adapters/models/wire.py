@@ -23,7 +23,7 @@ from insights.catalog.others import variable_for
 from insights.catalog.schema import ModelInfo, ProviderConfig
 from insights.core.config import Settings
 from insights.core.effects import FlowGenerator, WireAnswer, WireCall
-from insights.core.errors import APIError, APIResponseValidationError, InternalServerError
+from insights.core.errors import APIError, APIResponseValidationError, AuthenticationError, InternalServerError, NotFoundError
 from insights.core.redact import SecretStr
 from insights.core.request import ChatRequest
 from insights.core.types import Usage
@@ -332,7 +332,12 @@ class Wire(BaseChatModel):
 
     def refused(self, status: int, headers: Mapping[str, str], body: Any, where: Endpoint) -> APIError:
         """The typed error for a refusal."""
-        return classify(status, headers, body, provider=self.provider, model=self.upstream, key=where.key)
+        error = classify(status, headers, body, provider=self.provider, model=self.upstream, key=where.key)
+        if isinstance(error, AuthenticationError) and where.key is None:
+            error.hint = f"no key was sent to {where.host}: pass api_key= for this host"
+        elif isinstance(error, NotFoundError) and not self.own_host:
+            error.hint = f"check the model name, and api_base: {where.base} (many hosts' ends in /v1)"
+        return error
 
     def malformed(self, error: Exception, status: int = 200) -> APIError:
         """The typed error for an answer that can't be read. The cause's text may quote the answer, so only its kind is told."""

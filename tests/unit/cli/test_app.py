@@ -86,7 +86,7 @@ def test_a_closed_pipe_ends_it_without_a_word() -> None:
 
 def test_no_color_in_a_terminal() -> None:
     for wanted, env in ((True, {}), (False, {"NO_COLOR": "1"})):
-        with Terminal("models", "gpt-4o-mini", env={**env, "COLUMNS": "100"}) as terminal:
+        with Terminal("models", "gpt-4o-mini", env={**env, "COLUMNS": "160"}) as terminal:
             terminal.expect("gpt-4o-mini")
             assert terminal.end() == 0
         assert ("\x1b[" in terminal.seen) is wanted
