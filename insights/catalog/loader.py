@@ -160,6 +160,12 @@ class Catalog:
             found |= others.own_files(directory, names).keys()
         return sorted(found)
 
+    def is_package(self, name: str) -> bool:
+        """Whether a provider beside the shipped ones is known only from an installed package."""
+        shipped, *own = self.directories
+        names = others.shipped_names(shipped)
+        return name in others.installed() and not any(name in others.own_files(directory, names) for directory in own)
+
     def other_prefixes(self) -> dict[str, OwnPrefix]:
         """How models of those providers' are called.
 

@@ -138,12 +138,11 @@ def check_own(name: str, table: Mapping[str, Node], directory: Path) -> None:
     Raises:
         ConfigError: a variable that holds a shipped provider's key.
     """
-    taken = shipped_variables(directory)
     for key in ("env_key", "env_key_aliases"):
         node = table.get(key)
         items = [] if node is None else node.value if isinstance(node.value, list) else [node]
         for item in items:
-            if item.value in taken:
+            if item.value is not None:
                 check_variable(name, str(item.value), directory, file=Path(item.file), line=item.line)
 
 
@@ -153,15 +152,38 @@ def check_variable(name: str, variable: str, directory: Path, *, file: Path, lin
     Raises:
         ConfigError: it is.
     """
+    problem = taken(variable, directory)
+    if problem is not None:
+        own = variable_for(name)
+        hint = f"name a variable of its own by env_key, such as {own if own != variable else f'MY_{own}'}"
+        raise ConfigError(problem, file=str(file), line=line, hint=hint)
+
+
+# Credentials that adapters of shipped providers read beside their keys, and those of tools that lie in many environments.
+_FOREIGN: Final = (
+    "AWS_",
+    "AZURE_",
+    "GOOGLE_",
+    "GCLOUD_",
+    "GCP_",
+    "CLOUDSDK_",
+    "VERTEX_",
+    "VERTEXAI_",
+    "GITHUB_",
+    "GH_",
+    "INSIGHTS_",
+)
+_KEYLIKE: Final = re.compile(r"KEY|TOKEN|SECRET|AUTH|CREDENTIAL|PASSWORD", re.IGNORECASE)
+
+
+def taken(variable: str, directory: Path) -> str | None:
+    """Why the key of a provider that isn't shipped can't be in a variable; None where it can."""
     owner = shipped_variables(directory).get(variable)
     if owner is not None:
-        own = variable_for(name)
-        raise ConfigError(
-            f"{variable} holds the key of {owner}, which goes to the hosts of {owner} only",
-            file=str(file),
-            line=line,
-            hint=f"name a variable of its own by env_key, such as {own if own != variable else f'MY_{own}'}",
-        )
+        return f"{variable} holds the key of {owner}, which goes to the hosts of {owner} only"
+    if variable.upper().startswith(_FOREIGN):
+        return f"{variable} is for credentials of {variable.partition('_')[0]}, which go nowhere else"
+    return None if _KEYLIKE.search(variable) else f"{variable} is no variable for a key, by its name"
 
 
 def variable_for(name: str, what: str = "API_KEY") -> str:

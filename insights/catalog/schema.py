@@ -157,7 +157,7 @@ def texts(value: Any) -> tuple[str, ...]:
 
 def whole(value: Any) -> int:
     """A whole number above 0."""
-    if not isinstance(value, str) or not value.replace("_", "").isdecimal() or int(value) <= 0:
+    if not isinstance(value, str) or re.fullmatch(r"[0-9]+(?:_[0-9]+)*", value) is None or int(value) <= 0:
         raise ValueError(f"expected a whole number above 0, got {value!r}")
     return int(value)
 
@@ -170,7 +170,7 @@ def price(value: Any) -> Decimal:
         raise ValueError(f"expected a price in USD, got {value!r}") from None
     if "e" in value.lower() or not number.is_finite():
         raise ValueError(f"write the price out: {value!r} is {number:f}" if number.is_finite() else f"no price: {value!r}")
-    if number < 0:
+    if number.is_signed():
         raise ValueError(f"a price can't be negative: {value!r}")
     return number
 
@@ -179,7 +179,7 @@ def variable(value: Any) -> str:
     """The name of an environment variable."""
     found = text(value)
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", found) is None:
-        raise ValueError(f"expected the name of an environment variable, got {found!r}")
+        raise ValueError("expected the name of an environment variable, and found something else")  # a key, maybe
     return found
 
 
@@ -191,7 +191,12 @@ def variables(value: Any) -> tuple[str, ...]:
 def base_url(value: Any) -> str:
     """A URL that prompts and keys may go to; empty where each user has one of their own."""
     found = maybe_text(value)
-    return fit_url(found) if found else found
+    if not found:
+        return found
+    for path in ("/chat/completions", "/completions"):
+        if found.rstrip("/").endswith(path):
+            raise ValueError(f"ends in {path}, which insights adds: leave it out")
+    return fit_url(found)
 
 
 def seconds(value: Any) -> float:

@@ -195,6 +195,8 @@ def check(
             pass
         elif settings.key(*config.key_names) is None and config.key_required:
             typer.echo(f"no real calls: {config.env_key} is not set", err=True)
+        elif model is None and not config.models:
+            typer.echo(f"no real calls: the file of {name} has no model; name one with --model", err=True)
         else:
             sound = _live(name, model, cassettes) and sound
     raise typer.Exit(0 if sound else FAILED)

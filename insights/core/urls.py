@@ -15,6 +15,9 @@ class UnfitURL(ValueError):
         self.hint = hint
 
 
+_NEVER = frozenset('"\\<>{}|^`')  # RFC 3986 has them in no URL
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host name is this machine."""
     if host == "localhost":
@@ -40,7 +43,11 @@ def fit_url(url: str) -> str:
         host, _ = parts.hostname or "", parts.port
     except ValueError as error:
         raise UnfitURL(f"is no URL: {error if '@' not in url else '(hidden)'}", "e.g. https://example.com/v1") from None
-    if any(c.isspace() or not c.isprintable() for c in url.strip()) or parts.scheme not in ("http", "https") or not host:
+    if (
+        any(c.isspace() or not c.isprintable() or c in _NEVER for c in url.strip())
+        or parts.scheme not in ("http", "https")
+        or not host
+    ):
         raise UnfitURL(f"must be a full URL, got {shown}", "e.g. https://example.com/v1")
     if "@" in parts.netloc:
         raise UnfitURL("carries a user name or password", "a key goes into the environment, or into api_key=")

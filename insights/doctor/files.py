@@ -50,7 +50,7 @@ def _problem(error: InsightsError) -> Finding:
 
 def _of_providers(catalog: Catalog) -> Iterator[InsightsError]:
     """What can be seen only where a provider's files are laid over each other, and which of them nobody reads."""
-    from insights.adapters.models.factory import provider_names
+    from insights.adapters.models.factory import ROUTER, provider_names
 
     try:
         names = provider_names(catalog)
@@ -64,7 +64,7 @@ def _of_providers(catalog: Catalog) -> Iterator[InsightsError]:
             if error.line is None:  # mistakes with a line have been told
                 yield error
     try:
-        catalog.other_prefixes()
+        ROUTER.own_prefixes(catalog)
     except ConfigError as error:
         if "prefix" in error.message:
             yield error

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from insights.adapters.models.egress import owns
 from insights.adapters.models.factory import PROVIDER_PREFIXES, ROUTER
 from insights.catalog import others, schema
 from insights.catalog.loader import shipped_directory
@@ -25,7 +26,7 @@ DEAREST_PER_1K: Final = Decimal(1)
 CONTEXT: Final = (256, 100_000_000)
 """Tokens; what context windows lie between."""
 _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+")
-_MODEL: Final = re.compile(r"[^\s\"'\\#\x00-\x1f\x7f]+")
+_MODEL: Final = re.compile(r"(?![/.])(?:(?!\.\.)[!$%&()*+,./0-9:;=?@A-Z\[\]_a-z~-])+")
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,10 @@ def check_base(url: str, catalog: Catalog) -> str:
     for path in ("/chat/completions", "/completions"):
         if found.endswith(path):
             raise _wrong("--api-base", f"ends in {path}, which insights adds", f"give {found.removesuffix(path)}")
-    host = (urlsplit(found).hostname or "").lower()
+    host = (urlsplit(found).hostname or "").lower().rstrip(".")
     for name in ROUTER.names(catalog):
         config = catalog.provider(name)
-        if host in (urlsplit(config.api_base).hostname, *config.hosts) and not is_loopback(host):
+        if owns(config, host) and not is_loopback(host):
             raise _wrong("--api-base", f"{host} is a host of {name}", f"a model of {name} is {name}/MODEL, without more")
     return found
 
@@ -105,13 +106,11 @@ def check_variable(variable: str, name: str) -> str:
         ConfigError: no name of a variable, or one that holds another provider's key.
     """
     example = others.variable_for(name)
-    if not _VARIABLE.fullmatch(variable):
-        raise _wrong("--env-key", f"{variable!r} is no name for a key's variable", f"e.g. {example}")
-    owner = others.shipped_variables(shipped_directory()).get(variable)
-    if owner is not None:
-        raise _wrong(
-            "--env-key", f"{variable} holds the key of {owner}, which goes to the hosts of {owner} only", f"e.g. {example}"
-        )
+    if not _VARIABLE.fullmatch(variable):  # not shown: somebody may have pasted the key itself
+        raise _wrong("--env-key", "that is no name for a key's variable", f"e.g. {example}")
+    problem = others.taken(variable, shipped_directory())
+    if problem is not None:
+        raise _wrong("--env-key", problem, f"e.g. {example}")
     return variable
 
 
@@ -205,6 +204,9 @@ def check_litellm(name: str) -> str:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else "leave it out for a host with OpenAI's API"
         raise _wrong("--litellm-prefix", f"litellm has no provider {name!r}", hint)
+    if not transport.speaks_openai(name):
+        hint = "write its adapter by hand, after one like it in insights/adapters/models"
+        raise _wrong("--litellm-prefix", f"the wire of litellm's {name!r} isn't OpenAI's", hint)
     return name
 
 

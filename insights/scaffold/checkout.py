@@ -26,6 +26,7 @@ FALLBACK: Final = "configs/providers/fallback.yaml"
 TABLE: Final = "docs/providers.md"
 # What the copy needs to record a cassette and to write the table of providers.
 _COPIED: Final = ("insights", "configs", "cassettes", "tests", "docs", "pyproject.toml", "README.md")
+_NOBODY: Final = "http://127.0.0.1:9"  # where nothing listens: what is tried must not leave this machine
 _PATIENCE: Final = 300  # seconds for one command; importing litellm takes some of them on a slow disk
 
 
@@ -145,6 +146,7 @@ def _run(copy: Path, *arguments: str) -> None:
     """
     env = {name: value for name, value in os.environ.items() if not name.startswith(("INSIGHTS_", "PYTEST_")) and name != "CI"}
     env |= {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1", "INSIGHTS_CACHE_DIR": str(copy / ".cache")}
+    env |= {"HTTP_PROXY": _NOBODY, "HTTPS_PROXY": _NOBODY, "ALL_PROXY": _NOBODY, "NO_PROXY": "127.0.0.1,localhost"}
     try:
         done = subprocess.run(
             [sys.executable, *arguments], cwd=copy, env=env, capture_output=True, text=True, timeout=_PATIENCE, check=False

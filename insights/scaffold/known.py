@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from insights.adapters.models.factory import PROVIDER_PREFIXES, Provider
+from insights.adapters.models.factory import PROVIDER_PREFIXES, ROUTER, Provider
 from insights.catalog.loader import Catalog
 from insights.catalog.others import installed
 from insights.core.config import Settings
@@ -19,6 +19,8 @@ def told(name: str, settings: Settings) -> dict[str, Any]:
     catalog = Catalog(settings)
     config = catalog.provider(name)
     shipped = name in list(Provider)
+    if config.prefixes:
+        ROUTER.own_prefixes(catalog)  # which says where one can never win
     package = None if shipped else installed().get(name)
     is_set = settings.key(*config.key_names) is not None
     return {

@@ -10,37 +10,31 @@ from insights.adapters.models.factory import class_name
 from insights.catalog.others import GROUP, variable_for
 from insights.scaffold.asked import NewProvider
 
-_COMPATIBLE: Final = '''"""{title}."""
+_ADAPTER: Final = '''"""{title}."""
 
 from __future__ import annotations
 
-from insights.adapters.models.compatible import OpenAICompatible
+from insights.adapters.models.{module} import {base}
 
 
-class {class_name}(OpenAICompatible):
-    """OpenAI-shaped."""
-{own}'''
-
-_BY_LITELLM: Final = '''"""{title}."""
-
-from __future__ import annotations
-
-from insights.adapters.models.base import LiteLLMChatModel
-
-
-class {class_name}(LiteLLMChatModel):
-    """As litellm's provider `{litellm}`; `insights.adapters.models.wire` lists what else may be said here."""
-{own}
-    litellm_provider = "{litellm}"
+class {class_name}({base}):
+    """{says}"""
 '''
 
 
 def adapter(new: NewProvider, *, own_name: bool = False) -> str:
     """The adapter's module. `own_name` says the provider's name inside, where the module is called otherwise."""
-    template = _COMPATIBLE if new.litellm_prefix is None else _BY_LITELLM
-    own = f'\n    provider_name = "{new.name}"\n' if own_name else ""
-    text = template.format(title=new.title, class_name=class_name(new.name), litellm=new.litellm_prefix, own=own)
-    return text.replace('"\n\n    litellm_provider', '"\n    litellm_provider')
+    plain = new.litellm_prefix is None
+    text = _ADAPTER.format(
+        title=new.title,
+        class_name=class_name(new.name),
+        module="compatible" if plain else "base",
+        base="OpenAICompatible" if plain else "LiteLLMChatModel",
+        says="OpenAI-shaped." if plain else "OpenAI-shaped; `insights.adapters.models.wire` lists what else may be said here.",
+    )
+    said = [f'    provider_name = "{new.name}"'] if own_name else []
+    said += [] if plain else [f'    litellm_provider = "{new.litellm_prefix}"']
+    return text + ("\n" + "\n".join(said) + "\n" if said else "")
 
 
 def provider_file(new: NewProvider, *, prefixes: bool) -> str:

@@ -49,8 +49,10 @@ class Router:
             ConfigError: one of those has a name that leads elsewhere.
         """
         others = catalog.others()
-        for name in others:
-            if name in self._spellings:
+        for name in [name for name in others if name in self._spellings]:
+            if catalog.is_package(name):  # as with one called like a shipped provider: nobody is led to it
+                others.remove(name)
+            else:
                 raise ConfigError(
                     f"{name!r} is another name of {self._spellings[name]}, so no provider can be called so",
                     file=str(catalog.files(name)[-1]),

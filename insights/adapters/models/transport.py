@@ -117,6 +117,15 @@ def provider_list() -> list[str]:
     return sorted(provider.value for provider in resolve("types.utils:LlmProviders"))
 
 
+def speaks_openai(provider: str) -> bool:
+    """Whether litellm's config of a provider is a kind of OpenAI's."""
+    try:
+        found = chat_config(provider, "a-model")
+    except Exception:  # some can't be made without a key, or not at all
+        return False
+    return isinstance(found, resolve("llms.openai.chat.gpt_transformation:OpenAIGPTConfig"))
+
+
 def empty_response() -> Any:
     """A fresh litellm ModelResponse for `transform_response` to fill."""
     return resolve("types.utils:ModelResponse")()

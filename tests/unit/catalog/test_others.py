@@ -282,6 +282,30 @@ MISTAKES: dict[str, tuple[str, int | None, str, str | None]] = {
         "e.g. https",
     ),
     "another scheme": ("globex:\n  api_base: ftp://api.globex.test\n", 2, "api_base: must be a full URL", "e.g. https"),
+    "a whole endpoint": (
+        "globex:\n  api_base: https://api.globex.test/v1/chat/completions\n",
+        2,
+        "api_base: ends in /chat/completions, which insights adds",
+        None,
+    ),
+    "a quote in it": (
+        "globex:\n  api_base: 'https://api.globex.test/v1\"q'\n",
+        2,
+        "api_base: must be a full URL",
+        "e.g. https",
+    ),
+    "credentials of a cloud": (
+        "globex:\n  api_base: https://api.globex.test\n  env_key: AWS_SECRET_ACCESS_KEY\n",
+        3,
+        "AWS_SECRET_ACCESS_KEY is for credentials of AWS, which go nowhere else",
+        "name a variable of its own by env_key",
+    ),
+    "no key at all": (
+        "globex:\n  api_base: https://api.globex.test\n  env_key_aliases: [HOME]\n",
+        3,
+        "HOME is no variable for a key, by its name",
+        "name a variable of its own by env_key",
+    ),
     "no port": ("globex:\n  api_base: https://api.globex.test:x\n", 2, "api_base: is no URL", "e.g. https"),
     "http to a public host": (
         "globex:\n  api_base: http://api.globex.test\n",

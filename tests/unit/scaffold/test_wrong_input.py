@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from insights.catalog.loader import Catalog
 from insights.cli.app import app
+from insights.core.config import Settings
+from insights.core.errors import ConfigError
+from insights.scaffold.asked import check_variable
 
 from .project import arguments, copy_project, refused_in, run_in, snapshot
 
@@ -51,7 +55,19 @@ OPTIONS = [
         "which insights adds",
         "give https://api.initech.example/v1",
     ),
-    ("env_key", "openai key", "'openai key' is no name for a key's variable", "e.g. INITECH_API_KEY"),
+    ("env_key", "openai key", "is no name for a key's variable", "e.g. INITECH_API_KEY"),
+    ("env_key", "AWS_SECRET_ACCESS_KEY", "is for credentials of AWS, which go nowhere else", "e.g. INITECH_API_KEY"),
+    ("env_key", "GITHUB_TOKEN", "is for credentials of GITHUB, which go nowhere else", "e.g. INITECH_API_KEY"),
+    ("env_key", "MY_HOME", "is no variable for a key, by its name", "e.g. INITECH_API_KEY"),
+    ("api_base", 'https://api.initech.example/v1"q', "must be a full URL", "e.g. https"),
+    ("api_base", "https://api.initech.example/v1\\x", "must be a full URL", "e.g. https"),
+    ("api_base", "https://API.OPENAI.COM./v1", "is a host of openai", "a model of openai"),
+    ("api_base", "https://somebody.openai.azure.com/v1", "is a host of azure", "a model of azure"),
+    ("model", "/x", "is no name of a model", ""),
+    ("model", "..", "is no name of a model", ""),
+    ("litellm_prefix", "anthropic", "the wire of litellm's 'anthropic' isn't OpenAI's", "by hand"),
+    ("input_per_1k", "-0", "a price can't be negative", "written out"),
+    ("context", "1__000", "expected a whole number", "tokens"),
     ("env_key", "initech_api_key", "is no name for a key's variable", "e.g. INITECH_API_KEY"),
     ("env_key", "PATH", "is no name for a key's variable", "e.g. INITECH_API_KEY"),
     ("env_key", "sk-0123456789", "is no name for a key's variable", "e.g. INITECH_API_KEY"),
@@ -157,3 +173,15 @@ def test_the_same_in_a_process_of_its_own(tmp_path: Path) -> None:
         assert done.stderr.splitlines()[0] == line
         assert len(done.stderr.splitlines()) == 2
     assert snapshot(tmp_path) == before
+
+
+def test_a_key_pasted_for_the_name_of_its_variable_is_not_shown(tmp_path: Path) -> None:
+    pasted = "sk-proj-abcdefghij1234567890abcdefghij"
+    with pytest.raises(ConfigError) as caught:
+        check_variable(pasted, "initech")
+    assert pasted not in str(caught.value)
+    (tmp_path / "initech.yaml").write_text(f"initech:\n  api_base: https://a.example/v1\n  env_key: {pasted}\n")
+    with pytest.raises(ConfigError) as caught:
+        Catalog(Settings(config_dir=tmp_path)).provider("initech")
+    assert caught.value.line == 3
+    assert pasted not in str(caught.value)
