@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from insights.adapters.models.factory import PROVIDER_PREFIXES, Provider
 from insights.cli.app import app
 from insights.core.errors import ConfigError
 from insights.scaffold import checkout as module
@@ -105,9 +106,11 @@ def new(**more: str) -> NewProvider:
 def test_litellms_name_is_a_spelling_where_it_is_free(name: str | None, row: str, checkout: Path) -> None:
     source = (checkout / module.FACTORY).read_text()
     found = module.with_row(source, new(litellm_prefix=name) if name else new())
-    assert found == source.replace(
-        '    ZAI = "zai"\n', '    ZAI = "zai"\n    INITECH = "initech"\n'
-    ).replace('    "glm": Provider.ZAI,\n', f'    "glm": Provider.ZAI,\n{row}')  # fmt: skip
+    last, (prefix, owner) = list(Provider)[-1], list(PROVIDER_PREFIXES.items())[-1]
+    member, prefixes = f'    {last.name} = "{last}"\n', f'    "{prefix}": Provider.{owner.name},\n'
+    assert source.count(member) == source.count(prefixes) == 1
+    wanted = source.replace(member, f'{member}    INITECH = "initech"\n').replace(prefixes, f"{prefixes}{row}")
+    assert found == wanted
 
 
 @pytest.mark.parametrize(
