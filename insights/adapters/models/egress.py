@@ -49,7 +49,7 @@ def check_url(url: str, provider: str) -> str:
 
 
 def owns(config: ProviderConfig, host: str) -> bool:
-    """Whether `host` is the provider's own, by its file."""
+    """Whether `host` is the provider's own, by its file. On this machine each port is another's: see `endpoint`."""
     own = (urlsplit(config.api_base).hostname or "", *config.hosts)
     return any(name and fnmatchcase(host, name) for name in own)
 
@@ -75,7 +75,7 @@ def endpoint(
     """
     base = check_url(base, config.name)
     host = urlsplit(base).hostname or ""
-    own = owns(config, host) or (config.own_base and host == (urlsplit(config.api_base).hostname or ""))
+    own = owns(config, host) and (not is_loopback(host) or urlsplit(base).port == urlsplit(config.api_base).port)
     key = secret(api_key)
     if key is not None:
         return Endpoint(base, key, "api_key=")

@@ -159,3 +159,12 @@ def test_a_provider_file_of_the_users_own_may_move_the_host(tmp_path: Path) -> N
 def test_an_endpoint_does_not_show_its_key() -> None:
     found = endpoint(ACME, Settings(), base=ACME.api_base, api_key="secret-word")
     assert "secret-word" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("base", "sent"), [("http://127.0.0.1:8000/v1", True), ("http://127.0.0.1:8001/v1", False), ("http://127.0.0.1/v1", False)]
+)
+def test_on_this_machine_each_port_is_anothers(base: str, sent: bool) -> None:
+    local = ProviderConfig(name="local", api_base="http://127.0.0.1:8000/v1", env_key="LOCAL_API_KEY", own_base=True)
+    found = endpoint(local, Settings(LOCAL_API_KEY="key-0123456789"), base=base)
+    assert (found.key is not None) is sent
