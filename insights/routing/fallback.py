@@ -121,7 +121,7 @@ def _read(files: Sequence[Node], check: Check) -> Fallbacks:
             else:
                 found = _names(node, check)
                 if name == "default":
-                    values["default_is_shipped"] = Path(node.file).parent == shipped_directory()
+                    values["default_is_shipped"] = bool(found) and Path(node.file).parent == shipped_directory()
                 values[name] = found if name == "default" else tuple((other, {}) for other in found)
     return Fallbacks(**values)
 
