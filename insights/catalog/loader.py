@@ -188,9 +188,9 @@ class Catalog:
                         )
         return found
 
-    def _read(self, path: Path, name: str) -> _File:
+    def _read(self, path: Path, name: str, shipped: Path | None = None) -> _File:
         about = path.stat()
-        return _read_provider(path, (about.st_mtime_ns, about.st_size), name, shipped_directory())
+        return _read_provider(path, (about.st_mtime_ns, about.st_size), name, shipped or shipped_directory())
 
     def provider(self, name: str) -> ProviderConfig:
         """One provider's configuration.
@@ -202,7 +202,7 @@ class Catalog:
         models: dict[str, ModelInfo] = {}
         shipped = shipped_directory()
         for path in self.files(name):
-            read = self._read(path, name)
+            read = self._read(path, name, shipped)
             own = "api_base" in read.values and path.parent != shipped
             values.update(read.values, own_base=own or values.get("own_base", False))
             models.update(read.models)

@@ -203,14 +203,10 @@ def check(
 
 
 def _known(name: str) -> None:
-    from insights.adapters.models.factory import ROUTER
-    from insights.catalog.loader import Catalog
     from insights.core.config import settings
-    from insights.core.errors import ConfigError
+    from insights.planning import Planner
 
-    catalog = Catalog(settings)
-    if not ROUTER.knows(name, catalog):
-        raise ConfigError(f"there is no provider {name!r}", hint=f"providers are {', '.join(ROUTER.names(catalog))}")
+    Planner(settings).known_provider(name)
 
 
 def _contract(name: str) -> bool:

@@ -10,11 +10,10 @@ from typing import Any
 from insights.catalog import loader, schema
 from insights.catalog.loader import Catalog
 from insights.catalog.nodes import Node, read_keys, read_yaml
+from insights.catalog.others import NOT_PROVIDERS
 from insights.core.config import Settings
 from insights.core.errors import ConfigError, InsightsError
 from insights.doctor.finding import Finding
-
-_SPECIAL = ("aliases", "fallback")
 
 
 def shipped() -> Path:
@@ -70,8 +69,8 @@ def _of_providers(catalog: Catalog) -> Iterator[InsightsError]:
             yield error
     for directory in catalog.directories[1:]:
         for path in sorted(directory.glob("*.yaml")):
-            if path.stem not in (*names, *_SPECIAL):
-                near = difflib.get_close_matches(path.stem, [*names, *_SPECIAL], n=1, cutoff=0.6)
+            if path.stem not in (*names, *NOT_PROVIDERS):
+                near = difflib.get_close_matches(path.stem, [*names, *NOT_PROVIDERS], n=1, cutoff=0.6)
                 yield ConfigError(
                     f"there is no provider {path.stem!r}: nobody reads this file",
                     file=str(path),
